@@ -1,0 +1,292 @@
+//! A VC's row in memory: what every one has, and what most do not.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use genesis::channel::Channel;
+use genesis::id::{Digest, VcId};
+use genesis::image::{Code, Image, ImagePart, Restart};
+use genesis::pattern::Pattern;
+use genesis::time::Time;
+
+use crate::behaviour::{Fault, NativeKind, Program};
+use crate::effects::{Contacts, Effects, Standing};
+use crate::handle::{Entry, Handle};
+use crate::hosted::Hosted;
+use crate::journal::Journal;
+use crate::letter::Letter;
+use crate::life::Life;
+use crate::mailbox::Mailbox;
+use crate::view::{LogLine, SetAside};
+
+/// Where a VC's code is.
+pub(crate) enum Seat {
+    /// Nowhere: no part has code, or the VC is stopped, or its turn is being taken.
+    Empty,
+    /// Here: one part has code.
+    One(Box<dyn Program>),
+    /// Here: several parts have code.
+    Many(Box<Assembly>),
+    /// In an actor of its own, that is idle.
+    Actor(Box<Hosted>),
+    /// In an actor of its own, that takes a turn.
+    Away(Box<Hosted>),
+    /// With the node's owner: whoever asked over the API.
+    Owner,
+}
+
+impl Seat {
+    pub(crate) fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        match self {
+            Self::One(program) => program.turn(letter, effects),
+            Self::Many(assembly) => assembly.turn(letter, effects),
+            Self::Empty | Self::Actor(_) | Self::Away(_) | Self::Owner => {
+                Err(no_giver(letter.channel))
+            }
+        }
+    }
+}
+
+/// The parts of a body that have code, wired by channel.
+pub(crate) struct Assembly {
+    /// In the order that decides who gives a channel: digest, then occurrence.
+    pub(crate) organs: Vec<Organ>,
+}
+
+/// A part with code.
+pub(crate) struct Organ {
+    pub(crate) digest: Digest,
+    pub(crate) occurrence: u64,
+    pub(crate) gives: &'static [Channel],
+    pub(crate) program: Box<dyn Program>,
+}
+
+impl Assembly {
+    /// The active giver of the channel handles the message; of `main`, also whatever the medium says.
+    fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        let gives = |organ: &&mut Organ, channel| organ.gives.contains(&channel);
+        let organ = match self
+            .organs
+            .iter_mut()
+            .find(|organ| gives(organ, letter.channel))
+        {
+            Some(organ) => organ,
+            None if letter.channel.is_of_the_medium() || letter.channel == Channel::REPLY => self
+                .organs
+                .iter_mut()
+                .find(|organ| gives(organ, Channel::MAIN))
+                .ok_or_else(|| no_giver(Channel::MAIN))?,
+            None => return Err(no_giver(letter.channel)),
+        };
+        organ.program.turn(letter, effects)
+    }
+}
+
+fn no_giver(channel: Channel) -> Fault {
+    Fault::new(
+        genesis::refusal::Code::Unknown,
+        format!("no part gives the channel `{channel}`"),
+    )
+}
+
+/// A VC's row.
+pub(crate) struct Cell {
+    pub(crate) id: VcId,
+    pub(crate) host: Entry,
+    pub(crate) standing: Standing,
+    pub(crate) seat: Seat,
+    pub(crate) mail: Mailbox,
+    /// Low half of the handle's generation; the slot's, not the VC's.
+    pub(crate) generation: u32,
+    /// Which native behaviour a plain VC is made of.
+    pub(crate) kind: Option<u16>,
+    pub(crate) life: Life,
+    pub(crate) flags: Flags,
+    pub(crate) last_active: Time,
+    pub(crate) contacts: Option<Box<Contacts>>,
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// Yes-or-no facts of a cell.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named where it is used"
+)]
+pub(crate) struct Flags {
+    /// Survives the node.
+    pub(crate) durable: bool,
+    /// Lives in its host's body.
+    pub(crate) nested: bool,
+    /// Stands in the ready queue.
+    pub(crate) ready: bool,
+    /// Changed since its row was last written.
+    pub(crate) dirty: bool,
+    /// Something that is not yet on disk led to its state.
+    pub(crate) ahead: bool,
+    /// The slot is in use.
+    pub(crate) live: bool,
+}
+
+impl Cell {
+    pub(crate) fn entry(&self, worker: u8, slot: u32) -> Entry {
+        Entry {
+            id: self.id,
+            handle: Handle::new(worker, slot, self.generation),
+        }
+    }
+
+    pub(crate) fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.more.as_ref()?.name.as_deref()
+    }
+}
+
+/// One part of a body, as a worker keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) occurrence: u64,
+    pub(crate) code: Code,
+    pub(crate) role: Option<String>,
+    pub(crate) contents: Bytes,
+    pub(crate) decoder: Option<Digest>,
+    pub(crate) channels: Vec<(Channel, genesis::channel::Polarity)>,
+}
+
+impl Part {
+    pub(crate) fn genesis() -> Self {
+        Self {
+            occurrence: 0,
+            code: Code::Genesis,
+            role: None,
+            contents: Bytes::copy_from_slice(&genesis::protocol::digest_of_protocol().0),
+            decoder: None,
+            channels: Vec::new(),
+        }
+    }
+
+    pub(crate) fn native(occurrence: u64, kind: &NativeKind, contents: Bytes) -> Self {
+        Self {
+            occurrence,
+            code: Code::Native {
+                name: kind.name.to_owned(),
+                version: kind.version,
+            },
+            role: None,
+            contents,
+            decoder: None,
+            channels: kind.channels(),
+        }
+    }
+
+    pub(crate) fn from_image(part: &ImagePart) -> Self {
+        Self {
+            occurrence: part.occurrence,
+            code: part.code.clone(),
+            role: part.role.clone(),
+            contents: part.contents.clone(),
+            decoder: part.decoder,
+            channels: part.channels.clone(),
+        }
+    }
+
+    pub(crate) fn to_image(&self, state: Option<Bytes>) -> ImagePart {
+        ImagePart {
+            occurrence: self.occurrence,
+            code: self.code.clone(),
+            role: self.role.clone(),
+            contents: self.contents.clone(),
+            decoder: self.decoder,
+            channels: self.channels.clone(),
+            state,
+            computer: None,
+        }
+    }
+
+    /// The VC it is, if it is one.
+    pub(crate) fn computer(&self) -> Option<VcId> {
+        match self.code {
+            Code::Computer => self.contents.as_ref().try_into().ok().map(VcId::from_bytes),
+            _ => None,
+        }
+    }
+
+    /// In the words of `show`.
+    pub(crate) fn describe(&self) -> String {
+        match &self.code {
+            Code::Genesis => "genesis".to_owned(),
+            Code::Native { name, version } => format!("native {name}/{version}"),
+            Code::Computer => self
+                .computer()
+                .map_or_else(|| "computer".to_owned(), |id| format!("computer {id}")),
+            _ => "data".to_owned(),
+        }
+    }
+}
+
+/// What most VCs do not have: kept apart so that a plain one stays small.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    /// The body; empty for a plain VC, whose body follows from its kind.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) next_occurrence: u64,
+    pub(crate) lineage: Vec<VcId>,
+    pub(crate) reshapers: Vec<VcId>,
+    pub(crate) accept: Option<Box<Pattern>>,
+    pub(crate) goal: Option<String>,
+    pub(crate) restart: Restart,
+    pub(crate) faults: Vec<Time>,
+    pub(crate) restarts: Vec<Time>,
+    pub(crate) faults_total: u64,
+    pub(crate) restarts_total: u64,
+    pub(crate) set_aside: VecDeque<SetAside>,
+    /// Who is told when it stops, and whether they stop as well.
+    pub(crate) watchers: Vec<(VcId, bool)>,
+    pub(crate) timers: Vec<(Time, u64)>,
+    pub(crate) asks: Vec<u64>,
+    /// Asks that ended without an answer; a late one is dropped.
+    pub(crate) closed: VecDeque<u64>,
+    pub(crate) log: VecDeque<LogLine>,
+    pub(crate) log_next: u64,
+    pub(crate) log_dropped: u64,
+    pub(crate) journal: Option<Box<Journal>>,
+    pub(crate) trace: Digest0,
+    pub(crate) record: u32,
+    pub(crate) idle_ms: u64,
+    pub(crate) reason: Option<String>,
+    /// Durable senders over the bound, and how many of their messages wait here beyond it.
+    pub(crate) over: Vec<(Entry, u32)>,
+    /// How many mailboxes this VC waits for; it takes no turn until there are none.
+    pub(crate) held: u32,
+}
+
+/// A digest whose default is zero.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digest0(pub(crate) Digest);
+
+impl Default for Digest0 {
+    fn default() -> Self {
+        Self(Digest::ZERO)
+    }
+}
+
+/// What a row of the store says beside the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowFlags(pub(crate) u8);
+
+impl RowFlags {
+    pub(crate) const VOLATILE: u8 = 1;
+    pub(crate) const STOPPED: u8 = 2;
+    pub(crate) const OWN_ACTOR: u8 = 4;
+}
+
+/// A row of [`Table::Vcs`](crate::store::Table): flags, then the image.
+pub(crate) fn read_row(row: &[u8]) -> Result<(RowFlags, Image), genesis::wire::DecodeError> {
+    let (&flags, image) = row.split_first().ok_or(genesis::wire::DecodeError::Empty)?;
+    Ok((RowFlags(flags), Image::from_trusted_bytes(image)?))
+}

@@ -1,0 +1,641 @@
+//! What a turn may do: a closed list of effects, each passed through one gate.
+//!
+//! The gate is the same for every VC, native or not: grants, contacts and purse. An effect is checked
+//! when it is asked for and carried out only after the turn succeeded.
+
+use std::sync::Arc;
+
+use genesis::channel::Channel;
+use genesis::id::VcId;
+use genesis::image::ImagePart;
+use genesis::limits::{
+    CONTACTS_MAX, CONTENTS_INLINE_MAX, EFFECTS_MAX, EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS,
+    MESSAGE_CONTACTS_MAX,
+};
+use genesis::message::Kind;
+use genesis::power::{Grants, Power};
+use genesis::purse::{Coin, Purse};
+use genesis::refusal::Code;
+use genesis::time::Time;
+use serde::Serialize;
+
+use crate::behaviour::Fault;
+use crate::birth::Birth;
+use crate::handle::{Entry, Handle};
+use crate::letter::{Contents, Letter};
+
+/// Fuel that a native turn costs, before its effects.
+pub const FUEL_PER_TURN: u64 = 100;
+/// Fuel that each effect costs, beside a unit per 64 bytes of contents.
+pub const FUEL_PER_EFFECT: u64 = 10;
+
+/// Someone a VC may send to, as its code names them: never an address made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub enum Contact {
+    /// The host whose body it lives in; for others, who gave birth to it.
+    Host,
+    /// Whoever sent the message of this turn, or whom it names for answers.
+    Sender,
+    /// The nth address that the message of this turn hands over.
+    Carried(u32),
+    /// The nth contact it keeps: granted at birth, its children, and those it kept.
+    Kept(u32),
+}
+
+/// A message that will be answered in a later turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Question {
+    contact: Contact,
+    sequence: u64,
+}
+
+/// The contacts a VC keeps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contacts {
+    /// Granted at birth and shared with others (a fleet's book); they come first.
+    pub(crate) book: Option<Arc<[Entry]>>,
+    /// Its own.
+    pub(crate) own: Vec<Entry>,
+    /// What it calls some of them.
+    pub(crate) names: Vec<(Box<str>, u32)>,
+}
+
+impl Contacts {
+    pub(crate) fn len(&self) -> usize {
+        self.book.as_ref().map_or(0, |book| book.len()) + self.own.len()
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<Entry> {
+        let index = index as usize;
+        let book = self.book.as_deref().unwrap_or_default();
+        book.get(index)
+            .or_else(|| self.own.get(index - book.len()))
+            .copied()
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<u32> {
+        self.names
+            .iter()
+            .find(|(n, _)| &**n == name)
+            .map(|&(_, index)| index)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> {
+        self.book
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .chain(&self.own)
+            .copied()
+    }
+
+    /// Keeps an entry, or finds it again.
+    pub(crate) fn keep(&mut self, entry: Entry) -> Result<u32, Fault> {
+        if let Some(at) = self.iter().position(|kept| kept.id == entry.id) {
+            return Ok(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+        self.add(entry)
+    }
+
+    /// Adds an entry that is known to be new.
+    pub(crate) fn add(&mut self, entry: Entry) -> Result<u32, Fault> {
+        let at = self.len();
+        if at >= CONTACTS_MAX {
+            return Err(Fault::new(
+                Code::TooLarge,
+                format!("a VC keeps at most {CONTACTS_MAX} contacts"),
+            ));
+        }
+        self.own.push(entry);
+        Ok(u32::try_from(at).unwrap_or(u32::MAX))
+    }
+
+    /// Remembers where somebody is now.
+    pub(crate) fn locate(&mut self, id: VcId, handle: Handle) {
+        for entry in self.own.iter_mut().filter(|entry| entry.id == id) {
+            entry.handle = handle;
+        }
+    }
+}
+
+/// What a VC is worth and may do: all of it that a turn changes, put back when the turn fails.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) purse: Purse,
+    pub(crate) grants: Grants,
+    /// Messages sent: the lane sequence.
+    pub(crate) sequence: u64,
+    /// Births given.
+    pub(crate) births: u64,
+    /// Turns taken.
+    pub(crate) turns: u64,
+}
+
+/// One effect of a turn.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub enum Effect {
+    /// A message to a contact.
+    Send(Box<Letter>),
+    /// A birth; the id is known before the child is.
+    Spawn {
+        /// Who is born.
+        id: VcId,
+        /// As what.
+        birth: Box<Birth>,
+    },
+    /// A copy of itself is born.
+    Fork {
+        /// Who is born.
+        id: VcId,
+        /// With how much.
+        purse: Purse,
+    },
+    /// A notice to itself, later.
+    After {
+        /// After how many milliseconds.
+        delay_ms: u64,
+        /// What the notice says.
+        tag: u64,
+    },
+    /// An ask of this turn has a deadline.
+    Deadline {
+        /// Which message.
+        sequence: u64,
+        /// After how many milliseconds.
+        delay_ms: u64,
+    },
+    /// An ask is given up: its answer, if any comes, is not delivered.
+    Cancel {
+        /// Which message.
+        sequence: u64,
+    },
+    /// A line for its log.
+    Emit(Contents),
+    /// A part for its body.
+    Internalize(Box<ImagePart>),
+    /// A part out of its body, broadcast.
+    Strip {
+        /// Which.
+        occurrence: u64,
+    },
+    /// It will be told when somebody stops; linked, it stops as well.
+    Watch {
+        /// Whom.
+        target: VcId,
+        /// Whether one stops when the other does.
+        link: bool,
+    },
+    /// Its own end.
+    Stop,
+}
+
+/// The gate through which a turn's effects go, and what a turn may know.
+#[derive(Debug)]
+pub struct Effects<'a> {
+    pub(crate) me: Entry,
+    pub(crate) host: Entry,
+    pub(crate) letter: &'a Letter,
+    pub(crate) standing: &'a mut Standing,
+    pub(crate) contacts: &'a mut Option<Box<Contacts>>,
+    pub(crate) list: &'a mut Vec<Effect>,
+    pub(crate) ahead: bool,
+    pub(crate) seed: u64,
+    pub(crate) draws: u64,
+}
+
+impl Effects<'_> {
+    /// Who this is.
+    pub fn me(&self) -> VcId {
+        self.me.id
+    }
+
+    /// The time of the message that is handled: the only time there is.
+    pub fn now(&self) -> Time {
+        self.letter.sent_at
+    }
+
+    /// The number of this turn, from 1.
+    pub fn turn(&self) -> u64 {
+        self.standing.turns
+    }
+
+    /// A random number: a function of the node's seed, this VC's id, the turn and the draw.
+    ///
+    /// Mixing: the finalizer of SplitMix64 (Steele, Lea and Flood 2014), keyed step by step.
+    pub fn random(&mut self) -> u64 {
+        self.draws += 1;
+        let keyed = mix(self.seed ^ self.me.id.hash64());
+        mix(mix(keyed.wrapping_add(self.standing.turns)).wrapping_add(self.draws))
+    }
+
+    /// The contact of this name, as `vc.json` or the host gave it.
+    pub fn named(&self, name: &str) -> Option<Contact> {
+        self.contacts.as_ref()?.named(name).map(Contact::Kept)
+    }
+
+    /// How many contacts it keeps.
+    pub fn contacts_len(&self) -> u32 {
+        self.contacts
+            .as_ref()
+            .map_or(0, |c| u32::try_from(c.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Sends a message to a contact's main channel.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied`, `not-a-contact`, `budget` or `too-large`.
+    pub fn send(&mut self, to: Contact, contents: impl Into<Contents>) -> Result<u64, Fault> {
+        self.send_by(to, Channel::MAIN, contents)
+    }
+
+    /// Sends a message to a channel of a contact; gives its sequence.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn send_by(
+        &mut self,
+        to: Contact,
+        channel: Channel,
+        contents: impl Into<Contents>,
+    ) -> Result<u64, Fault> {
+        let entry = self.resolve(to)?;
+        let letter = self.letter(entry, contents.into())?;
+        self.push(Effect::Send(Box::new(Letter { channel, ..letter })))?;
+        Ok(self.standing.sequence)
+    }
+
+    /// Sends a message whose answer, or a bounce `timeout`, will be there within `deadline_ms`.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn ask(
+        &mut self,
+        to: Contact,
+        channel: Channel,
+        contents: impl Into<Contents>,
+        deadline_ms: u64,
+    ) -> Result<u64, Fault> {
+        let sequence = self.send_by(to, channel, contents)?;
+        self.push(Effect::Deadline {
+            sequence,
+            delay_ms: deadline_ms,
+        })?;
+        Ok(sequence)
+    }
+
+    /// Gives up an ask.
+    ///
+    /// # Errors
+    /// [`Fault`] if the turn has too many effects.
+    pub fn cancel(&mut self, sequence: u64) -> Result<(), Fault> {
+        self.push(Effect::Cancel { sequence })
+    }
+
+    /// Answers the message of this turn.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn reply(&mut self, contents: impl Into<Contents>) -> Result<u64, Fault> {
+        let entry = self.resolve(Contact::Sender)?;
+        let mut letter = self.letter(entry, contents.into())?;
+        letter.kind = Kind::Reply;
+        letter.channel = Channel::REPLY;
+        letter.answers = self.letter.sequence;
+        if entry.id != self.letter.from {
+            letter.extra_mut().asker = Some(self.letter.from);
+        }
+        self.push(Effect::Send(Box::new(letter)))?;
+        Ok(self.standing.sequence)
+    }
+
+    /// Remembers the message of this turn, to be answered in a later one.
+    ///
+    /// # Errors
+    /// As [`Effects::keep`].
+    pub fn question(&mut self) -> Result<Question, Fault> {
+        let contact = self.keep(Contact::Sender)?;
+        Ok(Question {
+            contact,
+            sequence: self.letter.sequence,
+        })
+    }
+
+    /// Answers a message of an earlier turn.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn answer(
+        &mut self,
+        question: Question,
+        contents: impl Into<Contents>,
+    ) -> Result<u64, Fault> {
+        let entry = self.resolve(question.contact)?;
+        let mut letter = self.letter(entry, contents.into())?;
+        letter.kind = Kind::Reply;
+        letter.channel = Channel::REPLY;
+        letter.answers = question.sequence;
+        self.push(Effect::Send(Box::new(letter)))?;
+        Ok(self.standing.sequence)
+    }
+
+    /// Offers a part to a contact for its body; who may reshape it decides.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn offer(&mut self, to: Contact, part: Contents) -> Result<u64, Fault> {
+        let entry = self.resolve(to)?;
+        let mut letter = self.letter(entry, part)?;
+        letter.kind = Kind::Internalize;
+        letter.extra_mut().asker = Some(self.letter.from);
+        self.push(Effect::Send(Box::new(letter)))?;
+        Ok(self.standing.sequence)
+    }
+
+    /// Sends on the message of this turn as it is: whoever answers it answers its sender.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn forward(&mut self, to: Contact) -> Result<u64, Fault> {
+        let entry = self.resolve(to)?;
+        let mut letter = self.letter(entry, self.letter.contents.clone())?;
+        letter.channel = self.letter.channel;
+        letter.extra.clone_from(&self.letter.extra);
+        let back = self.resolve(Contact::Sender)?.id;
+        let extra = letter.extra_mut();
+        extra.key = None;
+        extra.reply_to = Some(back);
+        self.push(Effect::Send(Box::new(letter)))?;
+        Ok(self.standing.sequence)
+    }
+
+    /// Hands contacts over with a message that this turn sent.
+    ///
+    /// # Errors
+    /// [`Fault`] if there are too many, one is not held, or no such message was sent.
+    pub fn hand_over(&mut self, sequence: u64, contacts: &[Contact]) -> Result<(), Fault> {
+        let ids = contacts
+            .iter()
+            .map(|&contact| self.resolve(contact).map(|entry| entry.id))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sent = self.list.iter_mut().find_map(|effect| match effect {
+            Effect::Send(letter) if letter.sequence == sequence => Some(letter),
+            _ => None,
+        });
+        let Some(letter) = sent else {
+            return Err(Fault::malformed(format!(
+                "this turn sent no message {sequence}"
+            )));
+        };
+        let extra = letter.extra_mut();
+        if extra.contacts.len() + ids.len() > MESSAGE_CONTACTS_MAX {
+            return Err(Fault::new(
+                Code::TooLarge,
+                format!("a message hands over at most {MESSAGE_CONTACTS_MAX} contacts"),
+            ));
+        }
+        extra.contacts.extend(ids);
+        Ok(())
+    }
+
+    /// How long the last message of this turn lives, if not a day; in milliseconds.
+    pub fn expires_after(&mut self, lives_ms: u64) {
+        let now = self.now();
+        if let Some(Effect::Send(letter)) = self.list.last_mut() {
+            letter.expires_at = now.plus_ms(lives_ms.min(EXPIRY_MAX_MS));
+        }
+    }
+
+    /// Keeps a contact for later turns.
+    ///
+    /// # Errors
+    /// [`Fault`] if it is not held, or too many are kept.
+    pub fn keep(&mut self, contact: Contact) -> Result<Contact, Fault> {
+        if matches!(contact, Contact::Kept(_)) {
+            return Ok(contact);
+        }
+        let entry = self.resolve(contact)?;
+        self.contacts
+            .get_or_insert_default()
+            .keep(entry)
+            .map(Contact::Kept)
+    }
+
+    /// Gives birth; the child is a contact from now on.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied` or `budget`.
+    pub fn spawn(&mut self, mut birth: Birth) -> Result<Contact, Fault> {
+        self.allow(Power::Spawn)?;
+        self.take(Coin::Children, 1)?;
+        birth.purse = self.split(birth.purse)?;
+        birth.grants = birth.grants.narrow(self.standing.grants);
+        let id = self.next_child();
+        self.push(Effect::Spawn {
+            id,
+            birth: Box::new(birth),
+        })?;
+        self.contacts
+            .get_or_insert_default()
+            .add(Entry::of(id))
+            .map(Contact::Kept)
+    }
+
+    /// Makes a copy of itself as it will be after this turn, with a purse out of its own.
+    ///
+    /// # Errors
+    /// As [`Effects::spawn`].
+    pub fn fork(&mut self, purse: Purse) -> Result<Contact, Fault> {
+        self.allow(Power::Fork)?;
+        self.take(Coin::Children, 1)?;
+        let purse = self.split(purse)?;
+        let id = self.next_child();
+        self.push(Effect::Fork { id, purse })?;
+        self.contacts
+            .get_or_insert_default()
+            .add(Entry::of(id))
+            .map(Contact::Kept)
+    }
+
+    /// Will be told by a notice on [`Channel::TIMER`] with `tag` (8 bytes, little-endian).
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied`.
+    pub fn after(&mut self, delay_ms: u64, tag: u64) -> Result<(), Fault> {
+        self.allow(Power::After)?;
+        self.push(Effect::After { delay_ms, tag })
+    }
+
+    /// Writes a line to its log.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied`.
+    pub fn emit(&mut self, line: impl Into<Contents>) -> Result<(), Fault> {
+        self.allow(Power::Emit)?;
+        self.push(Effect::Emit(line.into()))
+    }
+
+    /// Takes a part into its body, after this turn; tested first, refused if it fails.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied`.
+    pub fn internalize(&mut self, part: ImagePart) -> Result<(), Fault> {
+        self.allow(Power::Internalize)?;
+        self.push(Effect::Internalize(Box::new(part)))
+    }
+
+    /// Takes a part out of its body and broadcasts it, after this turn.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied`.
+    pub fn strip(&mut self, occurrence: u64) -> Result<(), Fault> {
+        self.allow(Power::Strip)?;
+        self.push(Effect::Strip { occurrence })
+    }
+
+    /// Will be told by a notice on [`Channel::DOWN`] when a contact stops; if `link`, stops as well.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied` or `not-a-contact`.
+    pub fn watch(&mut self, contact: Contact, link: bool) -> Result<(), Fault> {
+        self.allow(Power::Watch)?;
+        let target = self.resolve(contact)?.id;
+        self.push(Effect::Watch { target, link })
+    }
+
+    /// Stops, after this turn.
+    ///
+    /// # Errors
+    /// [`Fault`] if the turn has too many effects.
+    pub fn stop(&mut self) -> Result<(), Fault> {
+        self.push(Effect::Stop)
+    }
+
+    fn resolve(&self, contact: Contact) -> Result<Entry, Fault> {
+        let entry = match contact {
+            Contact::Host => Some(self.host),
+            Contact::Sender => Some(
+                match self.letter.extra.as_deref().and_then(|e| e.reply_to) {
+                    Some(id) => Entry::of(id),
+                    None => Entry {
+                        id: self.letter.from,
+                        handle: self.letter.from_handle,
+                    },
+                },
+            ),
+            Contact::Carried(n) => self
+                .letter
+                .extra
+                .as_deref()
+                .and_then(|extra| extra.contacts.get(n as usize))
+                .map(|&id| Entry::of(id)),
+            Contact::Kept(n) => self.contacts.as_ref().and_then(|contacts| contacts.get(n)),
+        };
+        entry
+            .filter(|entry| entry.id != VcId::NOBODY)
+            .ok_or_else(|| {
+                Fault::new(
+                    Code::NotAContact,
+                    format!("{contact:?} is not a contact of {:?}", self.me.id),
+                )
+            })
+    }
+
+    /// A letter from this VC, paid for.
+    #[inline]
+    fn letter(&mut self, to: Entry, contents: Contents) -> Result<Letter, Fault> {
+        self.allow(Power::Send)?;
+        self.take(Coin::Messages, 1)?;
+        if contents.len() > CONTENTS_INLINE_MAX {
+            return Err(Fault::new(
+                Code::TooLarge,
+                format!(
+                    "contents of {} bytes, at most {CONTENTS_INLINE_MAX} travel inside a message",
+                    contents.len()
+                ),
+            ));
+        }
+        self.standing.sequence += 1;
+        let now = self.letter.sent_at;
+        Ok(Letter {
+            to: to.id,
+            from: self.me.id,
+            to_handle: to.handle,
+            from_handle: self.me.handle,
+            sequence: self.standing.sequence,
+            answers: 0,
+            cause: self.letter.reference(),
+            sent_at: now,
+            expires_at: now.plus_ms(EXPIRY_DEFAULT_MS),
+            kind: Kind::Tell,
+            logged: false,
+            ahead: self.ahead,
+            channel: Channel::MAIN,
+            contents,
+            extra: None,
+        })
+    }
+
+    fn allow(&self, power: Power) -> Result<(), Fault> {
+        if self.standing.grants.has(power) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Code::Denied,
+            format!(
+                "{:?} was not granted `{power}` (it has: {})",
+                self.me.id, self.standing.grants
+            ),
+        ))
+    }
+
+    fn take(&mut self, coin: Coin, amount: u64) -> Result<(), Fault> {
+        self.standing
+            .purse
+            .take(coin, amount)
+            .map_err(|empty| Fault::new(Code::Budget, empty.to_string()))
+    }
+
+    fn split(&mut self, wanted: Purse) -> Result<Purse, Fault> {
+        self.standing
+            .purse
+            .split(wanted)
+            .map_err(|empty| Fault::new(Code::Budget, empty.to_string()))
+    }
+
+    fn next_child(&mut self) -> VcId {
+        let id = self.me.id.child(self.standing.births);
+        self.standing.births += 1;
+        id
+    }
+
+    fn push(&mut self, effect: Effect) -> Result<(), Fault> {
+        if self.list.len() >= EFFECTS_MAX {
+            return Err(Fault::new(
+                Code::TooLarge,
+                format!("a turn has at most {EFFECTS_MAX} effects"),
+            ));
+        }
+        self.list.push(effect);
+        Ok(())
+    }
+}
+
+/// What a turn with these effects costs.
+pub(crate) fn fuel_of(effects: &[Effect]) -> u64 {
+    effects.iter().fold(FUEL_PER_TURN, |fuel, effect| {
+        fuel + FUEL_PER_EFFECT
+            + match effect {
+                Effect::Send(letter) => letter.contents.len() as u64 / 64,
+                Effect::Emit(line) => line.len() as u64 / 64,
+                _ => 0,
+            }
+    })
+}
+
+pub(crate) const fn mix(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}

@@ -1,0 +1,328 @@
+//! A message inside a node: a light value, encoded only when it is stored, internalized or shown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use genesis::channel::Channel;
+use genesis::extent::Extent;
+use genesis::id::{Address, Digest, VcId};
+use genesis::limits::EXPIRY_DEFAULT_MS;
+use genesis::message::{Header, Kind, Message, MessageError, MessageRef};
+use genesis::refusal::{Code, Refusal};
+use genesis::time::Time;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::handle::Handle;
+
+/// The contents of a letter: a few bytes in place, more of them shared.
+#[derive(Clone)]
+pub enum Contents {
+    /// At most [`Contents::SMALL_MAX`] bytes, held in place.
+    Small {
+        /// How many of them count.
+        len: u8,
+        /// The bytes, zero-padded.
+        bytes: [u8; Self::SMALL_MAX],
+    },
+    /// More bytes, shared between all who hold them.
+    Shared(Bytes),
+}
+
+impl Contents {
+    /// Most bytes that are held in place.
+    pub const SMALL_MAX: usize = 30;
+    /// No bytes.
+    pub const EMPTY: Self = Self::Small {
+        len: 0,
+        bytes: [0; Self::SMALL_MAX],
+    };
+
+    /// The bytes as text, if they are.
+    pub fn as_text(&self) -> Option<&str> {
+        std::str::from_utf8(self).ok()
+    }
+
+    /// The bytes, shared.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Small { .. } => Bytes::copy_from_slice(self),
+            Self::Shared(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl Deref for Contents {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Small { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&[u8]> for Contents {
+    fn from(slice: &[u8]) -> Self {
+        match u8::try_from(slice.len()) {
+            Ok(len) if slice.len() <= Self::SMALL_MAX => {
+                let mut bytes = [0; Self::SMALL_MAX];
+                bytes[..slice.len()].copy_from_slice(slice);
+                Self::Small { len, bytes }
+            }
+            _ => Self::Shared(Bytes::copy_from_slice(slice)),
+        }
+    }
+}
+
+impl From<&str> for Contents {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl From<String> for Contents {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<Bytes> for Contents {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.len() <= Self::SMALL_MAX {
+            bytes.as_ref().into()
+        } else {
+            Self::Shared(bytes)
+        }
+    }
+}
+
+impl From<Vec<u8>> for Contents {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<u64> for Contents {
+    fn from(number: u64) -> Self {
+        number.to_le_bytes().as_slice().into()
+    }
+}
+
+impl PartialEq for Contents {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Contents {}
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_text() {
+            Some(text) if text.len() <= 80 => write!(f, "{text:?}"),
+            _ => write!(f, "{} bytes", self.len()),
+        }
+    }
+}
+
+impl Serialize for Contents {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Contents {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Bytes::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// What most letters do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    /// See [`Header::metadata`].
+    pub metadata: BTreeMap<String, Bytes>,
+    /// See [`Header::contacts`].
+    pub contacts: Vec<VcId>,
+    /// See [`Header::reply_to`].
+    pub reply_to: Option<VcId>,
+    /// Who asked, if the answer goes to somebody else.
+    pub asker: Option<VcId>,
+    /// See [`Header::decoder`].
+    pub decoder: Option<Digest>,
+    /// See [`Header::extent`].
+    pub extent: Extent,
+    /// Idempotency key: the same key is accepted once, until it expires.
+    pub key: Option<Digest>,
+}
+
+/// A message inside a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// Who shall have it.
+    pub to: VcId,
+    /// Who sent it.
+    pub from: VcId,
+    #[serde(skip)]
+    pub(crate) to_handle: Handle,
+    #[serde(skip)]
+    pub(crate) from_handle: Handle,
+    /// The sender's own counter.
+    pub sequence: u64,
+    /// The sequence of the message that is answered or brought back; 0 if none.
+    pub answers: u64,
+    /// The message whose turn sent this one; sequence 0 if it began outside.
+    pub cause: MessageRef,
+    /// When it was sent.
+    pub sent_at: Time,
+    /// From when on nobody shall act on it.
+    pub expires_at: Time,
+    /// What it asks.
+    pub kind: Kind,
+    /// Whether the log knows it and must learn its end.
+    #[serde(skip)]
+    pub(crate) logged: bool,
+    /// Whether something not yet on disk led to it.
+    #[serde(skip)]
+    pub(crate) ahead: bool,
+    /// By which channel.
+    pub channel: Channel,
+    /// The contents.
+    pub contents: Contents,
+    /// The rest.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// Nothing in particular: the cause of what began outside.
+pub(crate) const NO_CAUSE: MessageRef = MessageRef {
+    sender: VcId::NOBODY,
+    sequence: 0,
+};
+
+impl Letter {
+    /// A letter to the main channel, sent now, that lives a day.
+    pub fn new(
+        from: VcId,
+        sequence: u64,
+        to: VcId,
+        contents: impl Into<Contents>,
+        now: Time,
+    ) -> Self {
+        Self {
+            to,
+            from,
+            to_handle: Handle::NONE,
+            from_handle: Handle::NONE,
+            sequence,
+            answers: 0,
+            cause: NO_CAUSE,
+            sent_at: now,
+            expires_at: now.plus_ms(EXPIRY_DEFAULT_MS),
+            kind: Kind::Tell,
+            logged: false,
+            ahead: false,
+            channel: Channel::MAIN,
+            contents: contents.into(),
+            extra: None,
+        }
+    }
+
+    /// A letter by which the medium brings back, or ends, message `sequence` of `to`, with the reason.
+    pub(crate) fn bounce(to: VcId, sequence: u64, why: &Refusal, now: Time) -> Self {
+        let mut letter = Self::new(VcId::NOBODY, sequence, to, why.what.as_str(), now);
+        letter.kind = Kind::Bounce;
+        letter.channel = Channel::REPLY;
+        letter.answers = sequence;
+        let facts = &mut letter.extra_mut().metadata;
+        facts.insert(
+            "code".to_owned(),
+            Bytes::from_static(why.code.name().as_bytes()),
+        );
+        for (key, value) in [("who", &why.who), ("hint", &why.hint)] {
+            if let Some(value) = value {
+                facts.insert(key.to_owned(), Bytes::copy_from_slice(value.as_bytes()));
+            }
+        }
+        letter
+    }
+
+    /// The reason that a bounce gives; none if this is no bounce.
+    pub fn refusal(&self) -> Option<Refusal> {
+        if self.kind != Kind::Bounce {
+            return None;
+        }
+        let fact = |key: &str| {
+            let value = self.extra.as_ref()?.metadata.get(key)?;
+            std::str::from_utf8(value).ok().map(str::to_owned)
+        };
+        let code = fact("code")
+            .and_then(|name| Code::named(&name))
+            .unwrap_or(Code::Internal);
+        let what = String::from_utf8_lossy(&self.contents).into_owned();
+        Some(Refusal {
+            code,
+            what,
+            who: fact("who"),
+            hint: fact("hint"),
+        })
+    }
+
+    /// Names the letter among those of its sender.
+    pub const fn reference(&self) -> MessageRef {
+        MessageRef {
+            sender: self.from,
+            sequence: self.sequence,
+        }
+    }
+
+    /// What most letters do not have, for this one.
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// The bytes it takes of a mailbox's bound.
+    pub fn weight(&self) -> u32 {
+        u32::try_from(self.contents.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The message as it is encoded, stored and shown.
+    ///
+    /// # Errors
+    /// [`MessageError`] if something is beyond the protocol's bounds.
+    pub fn to_message(&self) -> Result<Message, MessageError> {
+        let mut header = Header::new(self.from, self.sequence, self.to, self.sent_at);
+        header.kind = self.kind;
+        header.channel = self.channel;
+        header.cause = (self.cause.sequence != 0).then_some(self.cause);
+        header.expires_at = self.expires_at;
+        let mut asker = self.to;
+        if let Some(extra) = self.extra.as_deref() {
+            header.reply_to = extra.reply_to.map(Address::from);
+            header.decoder = extra.decoder;
+            header.extent = extra.extent.clone();
+            header.metadata.clone_from(&extra.metadata);
+            header.contacts = extra.contacts.iter().copied().map(Address::from).collect();
+            asker = extra.asker.unwrap_or(asker);
+        }
+        header.answers = (self.answers != 0).then_some(MessageRef {
+            sender: asker,
+            sequence: self.answers,
+        });
+        Message::inline(header, self.contents.to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_small() {
+        // 240 bytes: what every queued message costs, beside contents over SMALL_MAX.
+        assert!(size_of::<Letter>() <= 256, "{}", size_of::<Letter>());
+        assert!(size_of::<Contents>() <= 40);
+    }
+}

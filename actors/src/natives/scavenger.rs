@@ -1,0 +1,175 @@
+//! The scavenger: takes what others strip, until somebody adopts it or it is removed.
+//!
+//! A stripped part is in exactly one place: in a message on its way, held here, or offered to an adopter
+//! (and held here until the adopter has answered). It ends internalized elsewhere or removed, never both
+//! and never neither (theory §6, law 5).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use genesis::channel::Channel;
+use genesis::id::MessageId;
+use genesis::message::Kind;
+use genesis::refusal::Code;
+use serde::{Deserialize, Serialize};
+
+use crate::behaviour::{Behaviour, Fault};
+use crate::effects::{Contact, Effects, Question};
+use crate::letter::Letter;
+
+const SEND: Channel = Channel::known("medium/send");
+const EMIT: Channel = Channel::known("medium/emit");
+const AFTER: Channel = Channel::known("medium/after");
+
+/// What the scavenger holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Scavenger {
+    parts: BTreeMap<MessageId, Held>,
+    /// Parts taken, adopted and removed so far; what is held is the rest.
+    taken: u64,
+    adopted: u64,
+    removed: u64,
+    next_tag: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Held {
+    part: Bytes,
+    tag: u64,
+    /// The message that offers it to an adopter, and who asked for that.
+    offered: Option<(u64, Question)>,
+}
+
+impl Scavenger {
+    /// Parts held at a time; the oldest is removed for the next.
+    pub const PARTS_MAX: usize = 1_024;
+    /// How long a part is held, in milliseconds: an hour.
+    pub const HOLD_MS: u64 = 60 * 60 * 1_000;
+
+    fn remove(&mut self, id: MessageId, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        if let Some(held) = self.parts.remove(&id) {
+            self.removed += 1;
+            effects.emit(format!("removed {id}, {} bytes", held.part.len()))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        let id = letter
+            .to_message()
+            .and_then(|message| message.id())
+            .map_err(|error| Fault::malformed(error.to_string()))?;
+        if self.parts.len() >= Self::PARTS_MAX {
+            let oldest = self.parts.iter().filter(|(_, held)| held.offered.is_none());
+            let oldest = oldest.min_by_key(|(_, held)| held.tag).map(|(&id, _)| id);
+            match oldest {
+                Some(oldest) => self.remove(oldest, effects)?,
+                None => return Err(Fault::new(Code::Busy, "all parts held are on offer")),
+            }
+        }
+        self.next_tag += 1;
+        self.taken += 1;
+        let held = Held {
+            part: letter.contents.to_bytes(),
+            tag: self.next_tag,
+            offered: None,
+        };
+        self.parts.insert(id, held);
+        effects.emit(format!("took {id}, {} bytes", letter.contents.len()))?;
+        effects.after(Self::HOLD_MS, self.next_tag)
+    }
+
+    /// `give msg:…`, with the adopter handed over as a contact.
+    fn give(&mut self, text: &str, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        let id: MessageId = text
+            .strip_prefix("give ")
+            .unwrap_or(text)
+            .trim()
+            .parse()
+            .map_err(|error: genesis::id::AddressError| Fault::malformed(error.to_string()))?;
+        let held = self
+            .parts
+            .get_mut(&id)
+            .ok_or_else(|| Fault::new(Code::Unknown, format!("no stripped part {id} is held")))?;
+        if held.offered.is_some() {
+            return Err(Fault::new(
+                Code::Conflict,
+                format!("{id} is on offer to somebody else"),
+            ));
+        }
+        let question = effects.question()?;
+        let sequence = effects.offer(Contact::Carried(0), held.part.clone().into())?;
+        held.offered = Some((sequence, question));
+        Ok(())
+    }
+
+    fn answered(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        let offered = self
+            .parts
+            .iter()
+            .find_map(|(&id, held)| match held.offered {
+                Some((sequence, question)) if sequence == letter.answers => Some((id, question)),
+                _ => None,
+            });
+        let Some((id, question)) = offered else {
+            return Ok(());
+        };
+        if letter.kind == Kind::Reply {
+            self.parts.remove(&id);
+            self.adopted += 1;
+            effects.emit(format!("{id} was adopted"))?;
+            effects.answer(question, letter.contents.clone())?;
+        } else {
+            if let Some(held) = self.parts.get_mut(&id) {
+                held.offered = None;
+            }
+            let why = letter.refusal().map_or_else(String::new, |why| why.what);
+            effects.answer(question, format!("refused: {why}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Behaviour for Scavenger {
+    const NAME: &'static str = "scavenger";
+    const GIVES: &'static [Channel] = &[Channel::MAIN, Channel::STRIPPED];
+    const NEEDS: &'static [Channel] = &[SEND, EMIT, AFTER];
+
+    fn born(_: &[u8]) -> Result<Self, Fault> {
+        Ok(Self::default())
+    }
+
+    fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        match letter.kind {
+            Kind::Stripped => self.take(letter, effects),
+            Kind::Reply | Kind::Bounce => self.answered(letter, effects),
+            Kind::Notice if letter.channel == Channel::TIMER => {
+                let tag = <[u8; 8]>::try_from(&*letter.contents).map(u64::from_le_bytes);
+                let due = self.parts.iter().find(|(_, held)| {
+                    held.offered.is_none() && tag.is_ok_and(|tag| held.tag == tag)
+                });
+                match due.map(|(&id, _)| id) {
+                    Some(id) => self.remove(id, effects),
+                    None => Ok(()),
+                }
+            }
+            Kind::Tell => match letter.contents.as_text() {
+                Some(text) if text.starts_with("give ") => self.give(text, effects),
+                Some("list") => {
+                    let list: Vec<String> = self.parts.keys().map(ToString::to_string).collect();
+                    effects.reply(list.join("\n")).map(drop)
+                }
+                _ => effects
+                    .reply(format!(
+                        "taken={} held={} adopted={} removed={}",
+                        self.taken,
+                        self.parts.len(),
+                        self.adopted,
+                        self.removed
+                    ))
+                    .map(drop),
+            },
+            _ => Ok(()),
+        }
+    }
+}

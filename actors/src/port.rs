@@ -1,0 +1,167 @@
+//! A worker's door: what others leave for it, in two lanes.
+
+use std::fmt;
+use std::time::Duration;
+
+use genesis::limits::INGRESS_MAX;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use crate::letter::Letter;
+use crate::worker::Worker;
+
+/// Something a worker does for somebody else, between two turns.
+pub(crate) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// What one worker leaves for another, in order.
+pub(crate) enum Item {
+    Letter(Box<Letter>),
+    Job(Job),
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Letter(letter) => write!(f, "Letter({:?})", letter.to),
+            Self::Job(_) => f.write_str("Job"),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    /// From the runtime: always taken.
+    control: Vec<ControlJob>,
+    /// From workers and couriers: taken while there is room.
+    traffic: Vec<Item>,
+    asleep: bool,
+    nudged: bool,
+    /// Whether the sleeper waits for the store.
+    waits: bool,
+    closed: bool,
+}
+
+struct ControlJob(Job);
+
+impl fmt::Debug for ControlJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+/// A worker's door.
+#[derive(Debug, Default)]
+pub(crate) struct Port {
+    lanes: Mutex<Lanes>,
+    wake: Condvar,
+    room: Notify,
+}
+
+impl Port {
+    /// Leaves a job in the control lane, which is always taken. Whether the worker still lives.
+    pub(crate) fn control(&self, job: Job) -> bool {
+        let mut lanes = self.lanes.lock();
+        if lanes.closed {
+            return false;
+        }
+        lanes.control.push(ControlJob(job));
+        self.ring(&mut lanes);
+        true
+    }
+
+    /// Leaves traffic from another worker: never waits, because two full workers would wait on each
+    /// other. What a worker may produce in a slice bounds it.
+    pub(crate) fn append(&self, items: &mut Vec<Item>) {
+        let mut lanes = self.lanes.lock();
+        if lanes.traffic.is_empty() {
+            std::mem::swap(&mut lanes.traffic, items);
+        } else {
+            lanes.traffic.append(items);
+        }
+        self.ring(&mut lanes);
+    }
+
+    /// Leaves traffic from outside: waits for room. Cancel-safe before the first item is left.
+    pub(crate) async fn admit(&self, items: &mut Vec<Item>) {
+        loop {
+            let room = self.room.notified();
+            {
+                let mut lanes = self.lanes.lock();
+                if lanes.traffic.len() < INGRESS_MAX || lanes.closed {
+                    lanes.traffic.append(items);
+                    self.ring(&mut lanes);
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Wakes the worker if it sleeps.
+    pub(crate) fn nudge(&self) {
+        let mut lanes = self.lanes.lock();
+        lanes.nudged = true;
+        self.ring(&mut lanes);
+    }
+
+    /// Wakes the worker if it sleeps for a while only: it waits for the store.
+    pub(crate) fn nudge_if_waiting(&self) {
+        let mut lanes = self.lanes.lock();
+        if lanes.asleep && lanes.waits {
+            self.ring(&mut lanes);
+        }
+    }
+
+    fn ring(&self, lanes: &mut Lanes) {
+        if lanes.asleep {
+            lanes.asleep = false;
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes what is there: the control lane always, traffic if `room`.
+    pub(crate) fn take(&self, control: &mut Vec<Job>, traffic: &mut Vec<Item>, room: bool) {
+        let mut lanes = self.lanes.lock();
+        control.extend(lanes.control.drain(..).map(|ControlJob(job)| job));
+        if room {
+            let was_full = lanes.traffic.len() >= INGRESS_MAX;
+            std::mem::swap(&mut lanes.traffic, traffic);
+            if was_full {
+                self.room.notify_waiters();
+            }
+        }
+    }
+
+    /// Sleeps until something is left here, or for `at_most`.
+    pub(crate) fn sleep(&self, at_most: Option<Duration>, waits: bool) {
+        let mut lanes = self.lanes.lock();
+        if std::mem::take(&mut lanes.nudged)
+            || !lanes.control.is_empty()
+            || !lanes.traffic.is_empty()
+        {
+            return;
+        }
+        lanes.asleep = true;
+        lanes.waits = waits;
+        match at_most {
+            Some(at_most) => drop(self.wake.wait_for(&mut lanes, at_most)),
+            None => self.wake.wait(&mut lanes),
+        }
+        lanes.asleep = false;
+        lanes.nudged = false;
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&self) {
+        let mut lanes = self.lanes.lock();
+        lanes.closed = true;
+        lanes.control.clear();
+        lanes.traffic.clear();
+        self.room.notify_waiters();
+    }
+
+    /// How much traffic waits at the door.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lanes.lock().traffic.len()
+    }
+}

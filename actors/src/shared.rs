@@ -1,0 +1,130 @@
+//! What all workers of one runtime share. A value, not a global: a hundred runtimes fit one process.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use genesis::id::{MessageId, VcId};
+use genesis::message::{Message, MessageRef};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::behaviour::Natives;
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::letter::Letter;
+use crate::log::Log;
+use crate::port::Port;
+use crate::view::Fate;
+
+/// Messages of the owner that `show` and `explain` still know.
+const SEEN_MAX: usize = 16 * 1024;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) ports: Vec<Port>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) natives: Natives,
+    pub(crate) log: Option<Arc<Log>>,
+    pub(crate) events: Events,
+    /// Names the owner gave.
+    pub(crate) names: DashMap<String, VcId>,
+    pub(crate) gateway: Gateway,
+    pub(crate) seed: u64,
+    pub(crate) deterministic: bool,
+    pub(crate) trace: bool,
+    /// Virtual time goes no further than this.
+    pub(crate) horizon: AtomicU64,
+    pub(crate) memory_bytes_max: usize,
+    pub(crate) owner: VcId,
+    pub(crate) scavenger: VcId,
+    pub(crate) indexer: VcId,
+    pub(crate) tokio: tokio::runtime::Handle,
+}
+
+impl Shared {
+    /// The index of the worker of a VC.
+    pub(crate) fn worker_of(&self, id: VcId) -> usize {
+        usize::from(id.placement()) % self.ports.len()
+    }
+
+    /// The door of the worker of a VC.
+    pub(crate) fn at(&self, id: VcId) -> &Port {
+        &self.ports[self.worker_of(id)]
+    }
+}
+
+/// Where messages for the owner come out: asks that wait, and what was seen of late.
+#[derive(Debug, Default)]
+pub(crate) struct Gateway {
+    asks: DashMap<u64, oneshot::Sender<(Letter, u64)>>,
+    seen: Mutex<SeenRing>,
+    /// Idempotency keys of this run.
+    pub(crate) keys: DashMap<genesis::id::Digest, crate::runtime::KeyRow>,
+    pub(crate) sequence: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct SeenRing {
+    by_id: std::collections::HashMap<MessageId, MessageRef>,
+    by_reference: std::collections::HashMap<MessageRef, (MessageId, Message, Fate)>,
+    order: VecDeque<MessageRef>,
+}
+
+impl Gateway {
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Registers an ask; its answer comes with the slice it depends on.
+    pub(crate) fn expect(&self, sequence: u64) -> oneshot::Receiver<(Letter, u64)> {
+        let (sender, receiver) = oneshot::channel();
+        self.asks.insert(sequence, sender);
+        receiver
+    }
+
+    pub(crate) fn give_up(&self, sequence: u64) {
+        self.asks.remove(&sequence);
+    }
+
+    /// Hands a letter to whoever asked; whether anybody did.
+    pub(crate) fn deliver(&self, letter: Letter, slice: u64) -> bool {
+        match self.asks.remove(&letter.answers) {
+            Some((_, ask)) => ask.send((letter, slice)).is_ok(),
+            None => false,
+        }
+    }
+
+    /// Remembers a message the owner sent.
+    pub(crate) fn remember(&self, id: MessageId, message: Message, fate: Fate) {
+        let reference = message.reference();
+        let mut seen = self.seen.lock();
+        if seen.order.len() >= SEEN_MAX
+            && let Some(oldest) = seen.order.pop_front()
+            && let Some((id, ..)) = seen.by_reference.remove(&oldest)
+        {
+            seen.by_id.remove(&id);
+        }
+        seen.order.push_back(reference);
+        seen.by_id.insert(id, reference);
+        seen.by_reference.insert(reference, (id, message, fate));
+    }
+
+    /// Remembers what became of a message.
+    pub(crate) fn ended(&self, reference: MessageRef, fate: impl FnOnce() -> Fate) {
+        if let Some(entry) = self.seen.lock().by_reference.get_mut(&reference) {
+            entry.2 = fate();
+        }
+    }
+
+    /// A message seen of late.
+    pub(crate) fn seen(&self, id: MessageId) -> Option<(Message, Fate)> {
+        let seen = self.seen.lock();
+        let reference = seen.by_id.get(&id)?;
+        seen.by_reference
+            .get(reference)
+            .map(|(_, message, fate)| (message.clone(), fate.clone()))
+    }
+}

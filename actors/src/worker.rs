@@ -1,0 +1,745 @@
+//! A worker: one thread that turns many cells.
+//!
+//! A round of [`Worker::run`] takes what was left at the door, fires what is due, lets ready cells take
+//! their turns, appends what happened to the log as one slice, and only then lets messages leave for
+//! other workers, for the owner and for those who wait for an acknowledgement. No task, channel or timer
+//! belongs to a single VC.
+
+pub(crate) mod births;
+mod doors;
+mod ends;
+pub(crate) mod index;
+pub(crate) mod look;
+pub(crate) mod reshape;
+mod turn;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use genesis::channel::Channel;
+use genesis::id::VcId;
+use genesis::limits::{
+    ARENA_BYTES_MAX, BATCH, MAILBOX_BYTES_MAX, MAILBOX_LEN_MAX, OUTBOX_LEN_MAX, QUOTA, SLICE,
+};
+use genesis::message::Kind;
+use genesis::refusal::{Code, Refusal};
+use genesis::time::Time;
+use hashbrown::HashTable;
+
+use crate::cell::{Cell, Seat};
+use crate::effects::Effect;
+use crate::events::{Event, EventKind};
+use crate::handle::{Entry, Handle};
+use crate::letter::{Letter, NO_CAUSE};
+use crate::life::Life;
+use crate::log::Slice;
+use crate::mailbox::Arena;
+use crate::port::{Item, Job};
+use crate::shared::Shared;
+use crate::timers::{Due, Timers};
+use crate::view::Fate;
+
+/// Messages a worker holds before it leaves further traffic at the door.
+const ADMIT_MAX: usize = 16 * 1024;
+/// How often the memory budget is looked at, in rounds.
+const BUDGET_ROUNDS: u64 = 64;
+/// How long a worker sleeps at the most while the store is stalled or cells fall asleep.
+const STALL_MS: u64 = 50;
+
+/// Something to be done once a slice has its number: acknowledge, hand out, count down.
+type AfterSlice = Box<dyn FnOnce(u64) + Send>;
+
+/// Counters of one worker.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) accepted: u64,
+    pub(crate) consumed: u64,
+    pub(crate) bounced: u64,
+    pub(crate) dead: u64,
+    pub(crate) turns: u64,
+    pub(crate) faults: u64,
+    pub(crate) born: u64,
+    pub(crate) slept: u64,
+    pub(crate) woken: u64,
+}
+
+/// A thread's worth of virtual computers.
+pub struct Worker {
+    index: u8,
+    shared: Arc<Shared>,
+    cells: Vec<Cell>,
+    free: Vec<u32>,
+    table: HashTable<u32>,
+    arena: Arena,
+    ready: VecDeque<u32>,
+    /// Durable cells that wait for the store.
+    parked: Vec<u32>,
+    /// Cells that are dormant as soon as their row is on disk, and the slice it is in (0: not yet known).
+    falling: Vec<(VcId, u64)>,
+    timers: Timers,
+    outs: Vec<Vec<Item>>,
+    effects: Vec<Effect>,
+    slice: Slice,
+    dirty: Vec<u32>,
+    after: Vec<AfterSlice>,
+    to_owner: Vec<Letter>,
+    events: Vec<Event>,
+    tally: Tally,
+    /// Turns under way in actors.
+    away: u32,
+    now: Time,
+    rounds: u64,
+    /// Where the search for idle cells goes on.
+    clock_hand: usize,
+    draws: u64,
+    closing: bool,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.index)
+            .field("cells", &self.table.len())
+            .field("queued", &self.arena.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(index: u8, shared: Arc<Shared>) -> Self {
+        let outs = shared.ports.iter().map(|_| Vec::new()).collect();
+        let now = shared.clock.now();
+        Self {
+            index,
+            shared,
+            cells: Vec::new(),
+            free: Vec::new(),
+            table: HashTable::new(),
+            arena: Arena::default(),
+            ready: VecDeque::new(),
+            parked: Vec::new(),
+            falling: Vec::new(),
+            timers: Timers::default(),
+            outs,
+            effects: Vec::new(),
+            slice: Slice::default(),
+            dirty: Vec::new(),
+            after: Vec::new(),
+            to_owner: Vec::new(),
+            events: Vec::new(),
+            tally: Tally::default(),
+            away: 0,
+            now,
+            rounds: 0,
+            clock_hand: 0,
+            draws: 0,
+            closing: false,
+        }
+    }
+
+    /// Works until the runtime ends.
+    pub(crate) fn run(&mut self) {
+        let (mut control, mut traffic) = (Vec::new(), Vec::new());
+        let mut inbox: VecDeque<Item> = VecDeque::new();
+        while !self.closing {
+            self.now = self.shared.clock.now();
+            self.rounds += 1;
+            let room = inbox.is_empty() && self.arena.len() < ADMIT_MAX;
+            self.shared.ports[usize::from(self.index)].take(&mut control, &mut traffic, room);
+            self.control(&mut control);
+            inbox.extend(traffic.drain(..));
+            while let Some(item) = inbox.pop_front() {
+                match item {
+                    // A courier waits at the door while the mailbox drains, instead of being bounced.
+                    Item::Letter(letter) if self.is_early(&letter) => {
+                        inbox.push_front(Item::Letter(letter));
+                        break;
+                    }
+                    Item::Letter(letter) => self.deliver(letter),
+                    Item::Job(job) => job(self),
+                }
+            }
+            self.fire_timers();
+            self.unpark();
+            self.take_turns();
+            if self.rounds.is_multiple_of(BUDGET_ROUNDS) {
+                self.keep_the_budget();
+            }
+            self.end_slice();
+            self.settle_sleepers();
+            if self.ready.is_empty() && inbox.is_empty() && !self.closing {
+                self.rest();
+            }
+        }
+        self.shared.ports[usize::from(self.index)].close();
+    }
+
+    /// Whether a letter from outside finds a full mailbox that is being drained this very round.
+    fn is_early(&self, letter: &Letter) -> bool {
+        letter.from == self.shared.owner
+            && self.find(letter.to).is_some_and(|slot| {
+                self.cells[slot as usize].flags.ready && self.over_bound(slot, letter).is_some()
+            })
+    }
+
+    fn control(&mut self, jobs: &mut Vec<Job>) {
+        for job in jobs.drain(..) {
+            job(self);
+        }
+    }
+
+    /// Ends the thread after this round.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// Sleeps until something is left at the door or due. Virtual time moves on instead.
+    fn rest(&mut self) {
+        let stalled = !self.parked.is_empty() || !self.falling.is_empty();
+        let next = self.timers.next();
+        if self.shared.deterministic {
+            let horizon = Time(self.shared.horizon.load(Ordering::Relaxed));
+            let idle = self.shared.ports[usize::from(self.index)].waiting() == 0 && self.away == 0;
+            match next {
+                Some(at) if idle && at <= horizon => {
+                    self.shared.clock.advance_to(at);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        let due = if self.shared.deterministic {
+            None
+        } else {
+            next
+        };
+        let wait_ms = match (due.map(|at| at.since_ms(self.now)), stalled) {
+            (Some(ms), true) => Some(ms.min(STALL_MS)),
+            (None, true) => Some(STALL_MS),
+            (due, false) => due,
+        };
+        if wait_ms != Some(0) {
+            let at_most = wait_ms.map(Duration::from_millis);
+            self.shared.ports[usize::from(self.index)].sleep(at_most, stalled);
+        }
+    }
+
+    // --- Turns --------------------------------------------------------------------------------
+
+    fn take_turns(&mut self) {
+        let mut budget = i64::from(SLICE);
+        while budget > 0 {
+            let Some(slot) = self.next_ready() else { break };
+            budget -= i64::from(self.activate(slot)).max(1);
+            if self.slice.is_empty() {
+                self.flush_full_batches();
+            }
+        }
+    }
+
+    /// The next cell in the queue; under `--deterministic`, one drawn by the seed.
+    fn next_ready(&mut self) -> Option<u32> {
+        if self.shared.deterministic && self.ready.len() > 1 {
+            self.draws += 1;
+            let draw = crate::effects::mix(self.shared.seed ^ self.draws);
+            let at = usize::try_from(draw % self.ready.len() as u64).unwrap_or(0);
+            return self.ready.swap_remove_front(at);
+        }
+        self.ready.pop_front()
+    }
+
+    /// Lets a cell take its turns, up to its quota; gives how many it took.
+    fn activate(&mut self, slot: u32) -> u32 {
+        let cell = &mut self.cells[slot as usize];
+        cell.flags.ready = false;
+        if !matches!(cell.life, Life::Born | Life::Awake) {
+            return 0;
+        }
+        if cell.flags.durable && self.shared.log.as_ref().is_some_and(|log| log.is_stalled()) {
+            self.parked.push(slot);
+            return 0;
+        }
+        if cell.more.as_ref().is_some_and(|more| more.held > 0) {
+            return 0;
+        }
+        let mut seat = match std::mem::replace(&mut cell.seat, Seat::Empty) {
+            Seat::Actor(hosted) => {
+                self.send_away(slot, hosted);
+                return 1;
+            }
+            seat @ Seat::Away(_) => {
+                cell.seat = seat;
+                return 0;
+            }
+            seat => seat,
+        };
+        cell.life = Life::Awake;
+        cell.last_active = self.now;
+        let generation = cell.generation;
+        let mut taken = 0;
+        while taken < QUOTA {
+            let Some(letter) = self.arena.pop(&mut self.cells[slot as usize].mail) else {
+                break;
+            };
+            taken += 1;
+            self.turn(slot, &mut seat, letter);
+            let cell = &self.cells[slot as usize];
+            let goes_on = cell.generation == generation && cell.life == Life::Awake;
+            if !goes_on || cell.more.as_ref().is_some_and(|more| more.held > 0) {
+                break;
+            }
+        }
+        let cell = &mut self.cells[slot as usize];
+        if cell.generation == generation && cell.flags.live {
+            // A part that was taken in or out during the turns has left a new seat behind.
+            if matches!(cell.seat, Seat::Empty) {
+                cell.seat = seat;
+            }
+            self.release_senders(slot);
+            self.make_ready(slot);
+        }
+        taken
+    }
+
+    /// Puts a cell into the ready queue, once, if it has something to do.
+    fn make_ready(&mut self, slot: u32) {
+        let cell = &mut self.cells[slot as usize];
+        if !cell.flags.ready
+            && !cell.mail.is_empty()
+            && matches!(cell.life, Life::Born | Life::Awake)
+        {
+            cell.flags.ready = true;
+            self.ready.push_back(slot);
+        }
+    }
+
+    fn unpark(&mut self) {
+        if self.parked.is_empty() || self.shared.log.as_ref().is_some_and(|log| log.is_stalled()) {
+            return;
+        }
+        for slot in std::mem::take(&mut self.parked) {
+            self.make_ready(slot);
+        }
+    }
+
+    // --- Delivery -----------------------------------------------------------------------------
+
+    /// Sends a letter on its way: into a mailbox here, or into a batch for another worker.
+    pub(crate) fn route(&mut self, letter: Box<Letter>) {
+        let worker = if letter.to_handle.is_known() {
+            letter.to_handle.worker()
+        } else {
+            self.shared.worker_of(letter.to)
+        };
+        if worker == usize::from(self.index) {
+            self.deliver(letter);
+        } else {
+            self.outs[worker].push(Item::Letter(letter));
+        }
+    }
+
+    /// Has a job done by the worker of a VC: at once if it is this one.
+    pub(crate) fn at_worker_of(&mut self, id: VcId, job: impl FnOnce(&mut Self) + Send + 'static) {
+        let worker = self.shared.worker_of(id);
+        if worker == usize::from(self.index) {
+            job(self);
+        } else {
+            self.outs[worker].push(Item::Job(Box::new(job)));
+        }
+    }
+
+    /// Puts a letter into its mailbox, or ends it with a reason.
+    pub(crate) fn deliver(&mut self, letter: Box<Letter>) {
+        match self.locate(&letter) {
+            Ok(slot) => self.enqueue(slot, letter),
+            Err(refusal) => self.bounce(&letter, refusal),
+        }
+    }
+
+    /// The cell a letter is for: by handle, by id, or woken from the store.
+    fn locate(&mut self, letter: &Letter) -> Result<u32, Refusal> {
+        let handle = letter.to_handle;
+        if handle.is_known()
+            && let Some(cell) = self.cells.get(handle.slot())
+            && cell.flags.live
+            && cell.generation == handle.generation()
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "a slot was a u32 before")]
+            return Ok(handle.slot() as u32);
+        }
+        let slot = self.find_or_wake(letter.to)?;
+        if letter.from_handle.is_known() {
+            // So that the sender finds the way by itself the next time.
+            let (from, to) = (
+                letter.from,
+                self.cells[slot as usize].entry(self.index, slot),
+            );
+            self.at_worker_of(from, move |worker| worker.learn(from, to));
+        }
+        Ok(slot)
+    }
+
+    fn learn(&mut self, who: VcId, where_: Entry) {
+        if let Some(slot) = self.find(who)
+            && let Some(contacts) = &mut self.cells[slot as usize].contacts
+        {
+            contacts.locate(where_.id, where_.handle);
+        }
+    }
+
+    /// The cell of a VC that is in memory.
+    pub(crate) fn find(&self, id: VcId) -> Option<u32> {
+        self.table
+            .find(id.hash64(), |&slot| self.cells[slot as usize].id == id)
+            .copied()
+    }
+
+    fn enqueue(&mut self, slot: u32, mut letter: Box<Letter>) {
+        let cell = &mut self.cells[slot as usize];
+        if cell.life == Life::Stopped {
+            let why =
+                Refusal::new(Code::Stopped, format!("{} is stopped", letter.to)).who(letter.to);
+            return self.bounce(&letter, why);
+        }
+        if matches!(cell.seat, Seat::Owner) {
+            return self.hand_to_owner(*letter);
+        }
+        if letter.kind == Kind::Reply && self.is_late(slot, &letter) {
+            return self.die(
+                &letter,
+                Refusal::new(Code::Timeout, "the ask had ended before its answer came"),
+            );
+        }
+        let full = self.over_bound(slot, &letter);
+        if let Some(refusal) = full {
+            // What the medium itself says is always let in: it is bounded by timers, asks and watches.
+            if letter.kind != Kind::Notice && letter.kind != Kind::Bounce {
+                if !letter.logged {
+                    return self.bounce(&letter, refusal);
+                }
+                self.hold_sender(slot, &letter);
+            }
+        } else if let Some(refusal) = self.not_accepted(slot, &letter) {
+            return self.bounce(&letter, refusal);
+        }
+        let cell = &mut self.cells[slot as usize];
+        if cell.life == Life::Dormant {
+            cell.life = Life::Awake; // It was about to fall asleep.
+            self.falling.retain(|&(id, _)| id != letter.to);
+        }
+        let cell = &mut self.cells[slot as usize];
+        if cell.flags.durable && !letter.logged {
+            letter.logged = true;
+            self.slice.accept(&letter);
+            self.slice.counts.accepted += 1;
+        } else if letter.logged && !cell.flags.durable {
+            // From here on it is as volatile as its reader.
+            letter.logged = false;
+            self.slice.finish(letter.reference());
+            self.slice.counts.consumed += 1;
+        }
+        self.arena.push(&mut cell.mail, letter);
+        self.make_ready(slot);
+    }
+
+    /// Why a mailbox has no room for a letter, if it has none.
+    pub(crate) fn over_bound(&self, slot: u32, letter: &Letter) -> Option<Refusal> {
+        let cell = &self.cells[slot as usize];
+        let (len, bytes) = (cell.mail.len(), cell.mail.bytes());
+        let what = if len >= MAILBOX_LEN_MAX {
+            format!("the mailbox of {} is full ({len} messages)", cell.id)
+        } else if bytes.saturating_add(letter.weight()) > MAILBOX_BYTES_MAX {
+            format!(
+                "the mailbox of {} is full ({bytes} bytes of {MAILBOX_BYTES_MAX})",
+                cell.id
+            )
+        } else if self.arena.bytes() > ARENA_BYTES_MAX {
+            format!(
+                "the worker of {} is full ({} bytes of mail)",
+                cell.id,
+                self.arena.bytes()
+            )
+        } else {
+            return None;
+        };
+        Some(
+            Refusal::new(Code::Busy, what)
+                .who(cell.id)
+                .hint("send again later; `medium show` tells how many messages wait"),
+        )
+    }
+
+    /// Why the receiver's pattern does not accept a letter, if it does not.
+    pub(crate) fn not_accepted(&self, slot: u32, letter: &Letter) -> Option<Refusal> {
+        let cell = &self.cells[slot as usize];
+        let pattern = cell.more.as_ref()?.accept.as_deref()?;
+        if letter.kind != Kind::Tell || letter.from == cell.host.id {
+            return None;
+        }
+        reshape::accepts(pattern, letter)
+            .err()
+            .map(|why| Refusal::new(Code::Pattern, why).who(cell.id))
+    }
+
+    /// A durable sender of a full mailbox: its message waits here, and so, beyond a bound, does it.
+    fn hold_sender(&mut self, slot: u32, letter: &Letter) {
+        let me = self.cells[slot as usize].id;
+        let sender = Entry {
+            id: letter.from,
+            handle: letter.from_handle,
+        };
+        if sender.id == VcId::NOBODY || sender.id == me || sender.id == self.shared.owner {
+            return;
+        }
+        let over = &mut self.cells[slot as usize].more_mut().over;
+        let waiting = match over.iter_mut().find(|(entry, _)| entry.id == sender.id) {
+            Some((_, waiting)) => {
+                *waiting += 1;
+                *waiting
+            }
+            None => {
+                over.push((sender, 1));
+                1
+            }
+        };
+        if waiting == OUTBOX_LEN_MAX {
+            self.at_worker_of(sender.id, move |worker| worker.hold(sender.id, true));
+        }
+    }
+
+    fn hold(&mut self, id: VcId, on: bool) {
+        if let Some(slot) = self.find(id) {
+            let more = self.cells[slot as usize].more_mut();
+            more.held = if on {
+                more.held + 1
+            } else {
+                more.held.saturating_sub(1)
+            };
+            self.make_ready(slot);
+        }
+    }
+
+    /// Lets held senders go on once a mailbox has drained to half its bound.
+    fn release_senders(&mut self, slot: u32) {
+        let cell = &mut self.cells[slot as usize];
+        if cell.mail.len() > MAILBOX_LEN_MAX / 2 || cell.mail.bytes() > MAILBOX_BYTES_MAX / 2 {
+            return;
+        }
+        let Some(more) = cell.more.as_mut().filter(|more| !more.over.is_empty()) else {
+            return;
+        };
+        for (sender, waiting) in std::mem::take(&mut more.over) {
+            if waiting >= OUTBOX_LEN_MAX {
+                self.at_worker_of(sender.id, move |worker| worker.hold(sender.id, false));
+            }
+        }
+    }
+
+    /// Whether a reply answers an ask that has ended.
+    fn is_late(&mut self, slot: u32, letter: &Letter) -> bool {
+        let Some(more) = &mut self.cells[slot as usize].more else {
+            return false;
+        };
+        if let Some(at) = more.asks.iter().position(|&ask| ask == letter.answers) {
+            more.asks.swap_remove(at);
+            return false;
+        }
+        more.closed.contains(&letter.answers)
+    }
+
+    fn hand_to_owner(&mut self, letter: Letter) {
+        self.tally.consumed += 1;
+        if letter.logged {
+            self.slice.finish(letter.reference());
+            self.slice.counts.consumed += 1;
+        }
+        self.to_owner.push(letter);
+    }
+
+    // --- Ends of messages ---------------------------------------------------------------------
+
+    /// Sends a letter back to its sender with a reason.
+    pub(crate) fn bounce(&mut self, letter: &Letter, why: Refusal) {
+        if matches!(letter.kind, Kind::Bounce | Kind::Notice | Kind::Reply)
+            || letter.from == VcId::NOBODY
+        {
+            return self.die(letter, why);
+        }
+        self.tally.bounced += 1;
+        if letter.from == self.shared.owner {
+            self.shared
+                .gateway
+                .ended(letter.reference(), || Fate::Bounced(why.clone()));
+        }
+        self.event(
+            EventKind::Bounced,
+            letter.to,
+            format!("{}: {}", why.code, why.what),
+        );
+        let mut back = Letter::bounce(letter.from, letter.sequence, &why, self.now);
+        back.to_handle = letter.from_handle;
+        back.cause = letter.reference();
+        back.ahead = letter.ahead;
+        back.extra_mut().asker = Some(letter.to);
+        let returned = letter.contents.to_bytes();
+        if returned.len() <= genesis::limits::METADATA_VALUE_MAX {
+            back.extra_mut()
+                .metadata
+                .insert("returned".to_owned(), returned);
+        }
+        if letter.logged {
+            self.slice.finish(letter.reference());
+            self.slice.counts.bounced += 1;
+        }
+        self.tally.accepted += 1;
+        self.route(Box::new(back));
+    }
+
+    /// Ends a letter that nobody will read.
+    pub(crate) fn die(&mut self, letter: &Letter, why: Refusal) {
+        self.tally.dead += 1;
+        if letter.logged {
+            self.slice.finish(letter.reference());
+            self.slice.counts.dead += 1;
+        }
+        self.event(
+            EventKind::Dead,
+            letter.to,
+            format!("{}: {}", why.code, why.what),
+        );
+        if letter.from == self.shared.owner {
+            self.shared
+                .gateway
+                .ended(letter.reference(), || Fate::Dead(why));
+        }
+    }
+
+    /// A notice of the medium to a VC of this worker or another.
+    pub(crate) fn notify(&mut self, to: VcId, channel: Channel, contents: Vec<u8>) {
+        let mut letter = Letter::new(VcId::NOBODY, 0, to, contents, self.now);
+        letter.kind = Kind::Notice;
+        letter.channel = channel;
+        letter.cause = NO_CAUSE;
+        self.tally.accepted += 1;
+        self.route(Box::new(letter));
+    }
+
+    // --- Timers -------------------------------------------------------------------------------
+
+    fn fire_timers(&mut self) {
+        while let Some((at, id, due)) = self.timers.pop(self.now) {
+            match due {
+                Due::Notice { tag } => {
+                    // The entry in the VC's own list goes when the notice is handled: it and the turn
+                    // are then written together.
+                    let known = self
+                        .find(id)
+                        .and_then(|slot| self.cells[slot as usize].more.as_ref());
+                    if known.is_some_and(|more| !more.timers.contains(&(at, tag))) {
+                        continue;
+                    }
+                    let mut letter = Letter::new(VcId::NOBODY, 0, id, tag, self.now);
+                    letter.sent_at = at;
+                    letter.kind = Kind::Notice;
+                    letter.channel = Channel::TIMER;
+                    self.tally.accepted += 1;
+                    self.deliver(Box::new(letter));
+                }
+                Due::Deadline { sequence } => self.time_out(id, sequence),
+                Due::Idle => self.sleep_if_idle(id),
+            }
+        }
+    }
+
+    fn time_out(&mut self, id: VcId, sequence: u64) {
+        let Some(slot) = self.find(id) else { return };
+        let more = self.cells[slot as usize].more_mut();
+        let Some(at) = more.asks.iter().position(|&ask| ask == sequence) else {
+            return;
+        };
+        more.asks.swap_remove(at);
+        close_ask(more, sequence);
+        let why = Refusal::new(
+            Code::Timeout,
+            format!("message {sequence} was not answered in time"),
+        );
+        let letter = Letter::bounce(id, sequence, &why, self.now);
+        self.tally.accepted += 1;
+        self.deliver(Box::new(letter));
+    }
+
+    // --- The end of a round -------------------------------------------------------------------
+
+    fn flush_full_batches(&mut self) {
+        for (worker, out) in self.outs.iter_mut().enumerate() {
+            if out.len() >= BATCH {
+                self.shared.ports[worker].append(out);
+            }
+        }
+    }
+
+    /// Appends the slice to the log, then lets everything leave that depends on it.
+    fn end_slice(&mut self) {
+        self.write_dirty_rows();
+        let (mut number, mut depends) = (0, 0);
+        if let Some(log) = self.shared.log.clone() {
+            if !self.slice.is_empty() {
+                number = log.append(&mut self.slice);
+                for (_, slice) in self.falling.iter_mut().filter(|(_, slice)| *slice == 0) {
+                    *slice = number;
+                }
+            }
+            depends = number;
+            if depends == 0 && self.to_owner.iter().any(|letter| letter.ahead) {
+                // What led here was appended by another worker before it sent anything.
+                depends = log.appended();
+            }
+        } else {
+            self.slice = Slice::default();
+        }
+        for (worker, out) in self.outs.iter_mut().enumerate() {
+            if !out.is_empty() {
+                self.shared.ports[worker].append(out);
+            }
+        }
+        for done in self.after.drain(..) {
+            done(number);
+        }
+        for letter in self.to_owner.drain(..) {
+            let slice = if letter.ahead { depends } else { 0 };
+            self.shared.gateway.deliver(letter, slice);
+        }
+        self.shared.events.append(&mut self.events);
+    }
+
+    pub(crate) fn event(&mut self, kind: EventKind, vc: VcId, data: impl Into<String>) {
+        self.events.push(Event {
+            seq: 0,
+            at: self.now,
+            kind,
+            vc,
+            data: data.into(),
+        });
+    }
+
+    /// Has something done once everything of this round is in the log, with the slice to wait for.
+    pub(crate) fn after_slice(&mut self, done: impl FnOnce(u64) + Send + 'static) {
+        self.after.push(Box::new(done));
+    }
+
+    fn handle_of(&self, slot: u32) -> Handle {
+        self.cells[slot as usize].entry(self.index, slot).handle
+    }
+}
+
+/// Remembers that an ask has ended without an answer.
+fn close_ask(more: &mut crate::cell::More, sequence: u64) {
+    const CLOSED_MAX: usize = 64;
+    if more.closed.len() >= CLOSED_MAX {
+        more.closed.pop_front();
+    }
+    more.closed.push_back(sequence);
+}

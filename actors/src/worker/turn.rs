@@ -1,0 +1,469 @@
+//! One turn: all of its effects happen, or none.
+
+use genesis::id::{Digest, domain};
+use genesis::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, SET_ASIDE_MAX, TIMERS_MAX};
+use genesis::message::Kind;
+use genesis::purse::Coin;
+use genesis::refusal::{Code, Refusal};
+use genesis::time::Time;
+use genesis::wire;
+
+use super::Worker;
+use crate::behaviour::Fault;
+use crate::cell::{Digest0, Seat};
+use crate::effects::{Effect, Effects, FUEL_PER_TURN, fuel_of};
+use crate::events::EventKind;
+use crate::handle::Entry;
+use crate::hosted::{Errand, Homecoming, Hosted, states_of};
+use crate::letter::{Contents, Letter};
+use crate::life::Life;
+use crate::timers::Due;
+use crate::view::{Fate, LogLine, SetAside};
+
+impl Worker {
+    /// Lets a VC handle one letter.
+    pub(super) fn turn(&mut self, slot: u32, seat: &mut Seat, letter: Box<Letter>) {
+        if !self.may_turn(slot, &letter) {
+            return;
+        }
+        if matches!(
+            letter.kind,
+            Kind::Internalize | Kind::Deprecate | Kind::Upgrade
+        ) {
+            self.reshape(slot, seat, &letter);
+            return;
+        }
+        let handle = self.handle_of(slot);
+        let mut effects = std::mem::take(&mut self.effects);
+        let cell = &mut self.cells[slot as usize];
+        let before = cell.standing;
+        let contacts_before = cell
+            .contacts
+            .as_ref()
+            .map_or(0, |contacts| contacts.own.len());
+        cell.standing.turns += 1;
+        let outcome = seat.turn(
+            &letter,
+            &mut Effects {
+                me: Entry {
+                    id: cell.id,
+                    handle,
+                },
+                host: cell.host,
+                letter: &letter,
+                standing: &mut cell.standing,
+                contacts: &mut cell.contacts,
+                list: &mut effects,
+                ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
+                seed: self.shared.seed,
+                draws: 0,
+            },
+        );
+        if outcome.is_err() {
+            effects.clear();
+            cell.standing = before;
+            cell.standing.turns += 1;
+            if let Some(contacts) = &mut cell.contacts {
+                contacts.own.truncate(contacts_before);
+            }
+        }
+        self.finish_turn(slot, &letter, &mut effects, outcome, seat);
+        effects.clear();
+        self.effects = effects;
+    }
+
+    /// Whether a letter may be handled now; else it has ended.
+    fn may_turn(&mut self, slot: u32, letter: &Letter) -> bool {
+        if letter.expires_at <= self.now {
+            let late_ms = self.now.since_ms(letter.expires_at);
+            self.die(
+                letter,
+                Refusal::new(Code::Expired, format!("expired {late_ms} ms ago")),
+            );
+            return false;
+        }
+        let cell = &self.cells[slot as usize];
+        if cell.standing.purse.left(Coin::Fuel) < FUEL_PER_TURN {
+            let why = format!(
+                "the purse of {} holds {} fuel, a turn takes {FUEL_PER_TURN}",
+                cell.id,
+                cell.standing.purse.left(Coin::Fuel)
+            );
+            self.bounce(letter, Refusal::new(Code::Budget, why));
+            self.stop(slot, "budget");
+            return false;
+        }
+        true
+    }
+
+    /// Takes a turn to where the VC's actor is.
+    pub(super) fn send_away(&mut self, slot: u32, hosted: Box<Hosted>) {
+        let Some(letter) = self.arena.pop(&mut self.cells[slot as usize].mail) else {
+            self.cells[slot as usize].seat = Seat::Actor(hosted);
+            return;
+        };
+        let reshapes = matches!(
+            letter.kind,
+            Kind::Internalize | Kind::Deprecate | Kind::Upgrade
+        );
+        if reshapes || !self.may_turn(slot, &letter) {
+            if reshapes {
+                let why = "a VC with an actor of its own is not reshaped; fork it as a cell first";
+                self.bounce(&letter, Refusal::new(Code::Denied, why));
+            }
+            let cell = &mut self.cells[slot as usize];
+            if matches!(cell.seat, Seat::Empty) {
+                cell.seat = Seat::Actor(hosted);
+            }
+            self.make_ready(slot);
+            return;
+        }
+        let handle = self.handle_of(slot);
+        let cell = &mut self.cells[slot as usize];
+        cell.life = Life::Awake;
+        cell.last_active = self.now;
+        let mut standing = cell.standing;
+        standing.turns += 1;
+        let errand = Errand {
+            me: Entry {
+                id: cell.id,
+                handle,
+            },
+            host: cell.host,
+            ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
+            letter,
+            standing,
+            contacts: cell.contacts.clone(),
+            seed: self.shared.seed,
+        };
+        match hosted.send(errand) {
+            Ok(()) => {
+                cell.seat = Seat::Away(hosted);
+                self.away += 1;
+            }
+            Err(letter) => {
+                cell.seat = Seat::Actor(hosted);
+                self.bounce(
+                    &letter,
+                    Refusal::new(Code::Internal, "the VC's actor has ended"),
+                );
+            }
+        }
+    }
+
+    /// A turn that was taken in an actor comes back: from here on it is like any other.
+    pub(crate) fn come_back(&mut self, id: genesis::id::VcId, home: Homecoming) {
+        self.away = self.away.saturating_sub(1);
+        let Some(slot) = self.find(id) else { return };
+        let cell = &mut self.cells[slot as usize];
+        let mut seat = match std::mem::replace(&mut cell.seat, Seat::Empty) {
+            Seat::Away(mut hosted) => {
+                hosted.states = home.states;
+                Seat::Actor(hosted)
+            }
+            seat => seat,
+        };
+        let mut effects = home.effects;
+        if home.outcome.is_ok() {
+            cell.standing = home.standing;
+            cell.contacts = home.contacts;
+        } else {
+            effects.clear();
+            cell.standing.turns += 1;
+        }
+        self.finish_turn(slot, &home.letter, &mut effects, home.outcome, &mut seat);
+        let cell = &mut self.cells[slot as usize];
+        if cell.flags.live && cell.id == id && matches!(cell.seat, Seat::Empty) {
+            cell.seat = seat;
+            self.release_senders(slot);
+            self.make_ready(slot);
+        }
+    }
+
+    /// What follows a turn, wherever it was taken: records, effects, the end of the message.
+    fn finish_turn(
+        &mut self,
+        slot: u32,
+        letter: &Letter,
+        effects: &mut Vec<Effect>,
+        outcome: Result<(), Fault>,
+        seat: &mut Seat,
+    ) {
+        self.tally.turns += 1;
+        self.record(slot, letter, &outcome, effects, seat);
+        let cell = &mut self.cells[slot as usize];
+        let fuel = fuel_of(effects).min(cell.standing.purse.left(Coin::Fuel));
+        // Cannot fail: not more than is left.
+        let _ = cell.standing.purse.take(Coin::Fuel, fuel);
+        cell.flags.ahead |= letter.ahead;
+        if letter.kind == Kind::Notice
+            && letter.channel == genesis::channel::Channel::TIMER
+            && let Some(more) = &mut cell.more
+            && let Ok(tag) = <[u8; 8]>::try_from(&*letter.contents).map(u64::from_le_bytes)
+            && let Some(at) = more
+                .timers
+                .iter()
+                .position(|&timer| timer == (letter.sent_at, tag))
+        {
+            more.timers.swap_remove(at);
+        }
+        self.touch(slot);
+        match outcome {
+            Ok(()) => {
+                self.tally.consumed += 1;
+                if letter.logged {
+                    self.slice.finish(letter.reference());
+                    self.slice.counts.consumed += 1;
+                }
+                if letter.from == self.shared.owner {
+                    self.shared
+                        .gateway
+                        .ended(letter.reference(), || Fate::Consumed);
+                }
+                for effect in effects.drain(..) {
+                    self.apply(slot, letter, effect, seat);
+                }
+            }
+            Err(fault) => self.fault(slot, letter, fault, seat),
+        }
+    }
+
+    /// Notes that a durable VC must be written before the slice ends.
+    pub(super) fn touch(&mut self, slot: u32) {
+        let cell = &mut self.cells[slot as usize];
+        if cell.flags.durable && !cell.flags.dirty {
+            cell.flags.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Keeps trace and journal, where they are kept.
+    fn record(
+        &mut self,
+        slot: u32,
+        letter: &Letter,
+        outcome: &Result<(), Fault>,
+        effects: &[Effect],
+        seat: &Seat,
+    ) {
+        let trace = self.shared.trace;
+        let journals = self.cells[slot as usize]
+            .more
+            .as_ref()
+            .is_some_and(|m| m.journal.is_some());
+        if !trace && !journals {
+            return;
+        }
+        let bytes = match letter.to_message().and_then(|message| message.to_bytes()) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%error, letter = ?letter.reference(), "a letter cannot be recorded");
+                return;
+            }
+        };
+        if trace {
+            let mut digest = blake3::Hasher::new();
+            let mut encoded = Vec::new();
+            for effect in effects {
+                encoded.clear();
+                if wire::encode_into(&mut encoded, effect).is_ok() {
+                    digest.update(Digest::of(&encoded).as_bytes());
+                }
+            }
+            let outcome = outcome
+                .as_ref()
+                .map_or_else(|fault| fault.code.name(), |()| "ok");
+            let more = self.cells[slot as usize].more_mut();
+            more.trace = Digest0(Digest::of_fields(
+                domain::TRACE,
+                &[
+                    &more.trace.0.0,
+                    &Digest::of(&bytes).0,
+                    outcome.as_bytes(),
+                    digest.finalize().as_bytes(),
+                ],
+            ));
+        }
+        if journals {
+            self.journal(slot, bytes, seat);
+        }
+    }
+
+    /// Records a message that was handled; truncates by a snapshot when the journal is full.
+    fn journal(&mut self, slot: u32, message: Vec<u8>, seat: &Seat) {
+        let durable = self.cells[slot as usize].flags.durable && self.shared.log.is_some();
+        let id = self.cells[slot as usize].id;
+        let full = |more: &crate::cell::More| more.journal.as_ref().is_some_and(|j| j.is_full());
+        if self.cells[slot as usize].more.as_deref().is_some_and(full) {
+            let states = states_of(seat, self.first_code_occurrence(slot));
+            let snapshot = self
+                .image_with(slot, &states)
+                .to_bytes()
+                .unwrap_or_default();
+            if let Some(journal) = &mut self.cells[slot as usize].more_mut().journal {
+                journal.truncate(snapshot.clone().into());
+            }
+            if durable {
+                self.journal_snapshot(id, snapshot);
+            }
+        }
+        let number = match &mut self.cells[slot as usize].more_mut().journal {
+            Some(journal) => journal.record(message.clone().into()),
+            None => return,
+        };
+        if durable {
+            self.journal_row(id, number, message);
+        }
+    }
+
+    /// A turn failed: its message is set aside, its sender told, its VC restarted or given up.
+    fn fault(&mut self, slot: u32, letter: &Letter, fault: Fault, seat: &mut Seat) {
+        self.tally.faults += 1;
+        let (id, now) = (self.cells[slot as usize].id, self.now);
+        self.event(EventKind::Fault, id, fault.to_string());
+        let aside = SetAside {
+            message: letter
+                .to_message()
+                .and_then(|m| m.id())
+                .unwrap_or(genesis::id::MessageId(Digest::ZERO)),
+            from: letter.from,
+            at: now,
+            why: fault.to_string(),
+        };
+        let more = self.cells[slot as usize].more_mut();
+        more.faults_total += 1;
+        if more.set_aside.len() >= SET_ASIDE_MAX {
+            more.set_aside.pop_front();
+        }
+        more.set_aside.push_back(aside);
+        let restart = more.restart;
+        let recent = |times: &mut Vec<Time>| {
+            times.retain(|&at| now.since_ms(at) <= restart.within_ms);
+            times.push(now);
+            u32::try_from(times.len()).unwrap_or(u32::MAX)
+        };
+        let too_many = recent(&mut more.faults) > restart.faults_max;
+        let out_of_budget = fault.code == Code::Budget;
+        self.log_line(slot, &format!("fault: {fault}"));
+        self.bounce(
+            letter,
+            Refusal::from(fault)
+                .who(id)
+                .hint("`medium show` has the message set aside"),
+        );
+        if out_of_budget {
+            self.stop(slot, "budget");
+        } else if too_many {
+            let more = self.cells[slot as usize].more_mut();
+            more.faults.clear();
+            let given_up = recent(&mut more.restarts) > restart.restarts_max;
+            if given_up {
+                self.stop(slot, "faults");
+            } else {
+                more.restarts_total += 1;
+                let times = more.restarts_total;
+                self.restart(slot, seat);
+                self.event(EventKind::Restarted, id, times.to_string());
+                self.log_line(
+                    slot,
+                    &format!("restarted from its birth state (restart {times})"),
+                );
+            }
+        }
+    }
+
+    /// Carries out one effect of a turn that succeeded.
+    fn apply(&mut self, slot: u32, letter: &Letter, effect: Effect, seat: &mut Seat) {
+        match effect {
+            Effect::Send(mut sent) => {
+                self.tally.accepted += 1;
+                let cell = &self.cells[slot as usize];
+                if cell.flags.durable && self.shared.log.is_some() && sent.to != self.shared.owner {
+                    sent.logged = true;
+                    self.slice.accept(&sent);
+                    self.slice.counts.accepted += 1;
+                }
+                if sent.to == self.shared.owner
+                    && let Some(key) = letter.extra.as_ref().and_then(|extra| extra.key)
+                {
+                    self.remember_reply(key, letter, &sent);
+                }
+                self.route(sent);
+            }
+            Effect::Spawn { id, birth } => self.spawn_child(slot, id, *birth),
+            Effect::Fork { id, purse } => self.fork_child(slot, id, purse, seat),
+            Effect::After { delay_ms, tag } => {
+                let now = self.now;
+                let cell = &mut self.cells[slot as usize];
+                let id = cell.id;
+                let more = cell.more_mut();
+                if more.timers.len() >= TIMERS_MAX as usize {
+                    self.log_line(slot, &format!("a timer was refused: {TIMERS_MAX} are set"));
+                    return;
+                }
+                let at = now.plus_ms(delay_ms.max(1));
+                more.timers.push((at, tag));
+                self.timers.set(at, id, Due::Notice { tag });
+            }
+            Effect::Deadline { sequence, delay_ms } => {
+                let now = self.now;
+                let cell = &mut self.cells[slot as usize];
+                let id = cell.id;
+                cell.more_mut().asks.push(sequence);
+                self.timers
+                    .set(now.plus_ms(delay_ms), id, Due::Deadline { sequence });
+            }
+            Effect::Cancel { sequence } => {
+                let more = self.cells[slot as usize].more_mut();
+                more.asks.retain(|&ask| ask != sequence);
+                super::close_ask(more, sequence);
+            }
+            Effect::Emit(line) => self.emit(slot, &line),
+            Effect::Internalize(part) => {
+                let outcome = self.take_in(slot, seat, *part, false);
+                if let Err(why) = outcome {
+                    self.log_line(slot, &format!("internalize refused: {why}"));
+                }
+            }
+            Effect::Strip { occurrence } => {
+                if let Err(why) = self.take_out(slot, seat, occurrence) {
+                    self.log_line(slot, &format!("strip refused: {why}"));
+                }
+            }
+            Effect::Watch { target, link } => self.watch(slot, target, link),
+            Effect::Stop => self.stop(slot, "itself"),
+        }
+    }
+
+    fn emit(&mut self, slot: u32, line: &Contents) {
+        let text = String::from_utf8_lossy(line);
+        self.log_line(slot, &text);
+        let id = self.cells[slot as usize].id;
+        self.event(EventKind::Output, id, text);
+    }
+
+    /// Adds a line to a VC's log; the oldest goes when there are too many, and is counted.
+    pub(super) fn log_line(&mut self, slot: u32, text: &str) {
+        let at = self.now;
+        let more = self.cells[slot as usize].more_mut();
+        if more.log.len() >= LOG_LINES_MAX {
+            more.log.pop_front();
+            more.log_dropped += 1;
+        }
+        more.log_next += 1;
+        let mut text = text.to_owned();
+        if text.len() > LOG_LINE_BYTES_MAX {
+            let cut = (0..=LOG_LINE_BYTES_MAX)
+                .rev()
+                .find(|&n| text.is_char_boundary(n))
+                .unwrap_or(0);
+            text.truncate(cut);
+            text.push('…');
+        }
+        more.log.push_back(LogLine {
+            seq: more.log_next,
+            at,
+            text,
+        });
+    }
+}

@@ -1,0 +1,8 @@
+//! The outside of the medium: what `actors` asks for by its ports, and formats people write by hand.
+//!
+//! [`store`] is where what survives is kept (embedded, or in memory with faults for tests); [`contents`]
+//! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory.
+
+pub mod contents;
+pub mod pod_dir;
+pub mod store;

@@ -1,0 +1,195 @@
+//! From a [`PodDir`] back to `vc.json` and files.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use genesis::power::Power;
+use serde::Serialize;
+
+use super::source::VC_JSON;
+use super::{Contents, DecoderSpec, PartSource, PartSpec, PodDir, PurseSpec, RestartSpec};
+
+/// The text of a VC's `vc.json`, fields in the order of the schema.
+pub(super) fn vc_json(pod: &PodDir) -> String {
+    let written = Written {
+        name: &pod.name,
+        version: pod.version.as_deref(),
+        description: pod.description.as_deref(),
+        parts: pod.parts.iter().map(WrittenPart::of).collect(),
+        accept: pod.accept.as_deref(),
+        grants: pod.grants.iter().map(Power::name).collect(),
+        contacts: pod
+            .contacts
+            .iter()
+            .map(|(name, to)| (name.as_str(), to.to_string()))
+            .collect(),
+        purse: WrittenPurse::of(pod.purse),
+        goal: pod.goal.as_deref(),
+        nested: pod
+            .nested
+            .iter()
+            .map(|(name, nested)| (name.as_str(), format!("{}/", nested.path)))
+            .collect(),
+        restart: pod.restart.map(WrittenRestart::of),
+        durable: pod.durable,
+        record: pod.record,
+        idle_ms: pod.idle_ms,
+    };
+    let mut text = serde_json::to_string_pretty(&written)
+        .expect("strings, numbers and maps with string keys have a JSON form");
+    text.push('\n');
+    text
+}
+
+/// Adds all files of a pod whose own paths begin with `prefix`.
+pub(super) fn files(pod: &PodDir, prefix: &str, files: &mut BTreeMap<String, Contents>) {
+    files.insert(
+        format!("{prefix}{VC_JSON}"),
+        Contents::Inline(Bytes::from(vc_json(pod))),
+    );
+    for part in &pod.parts {
+        if let PartSource::File { path, contents } = &part.source {
+            files.insert(format!("{prefix}{path}"), contents.clone());
+        }
+        if let Some(DecoderSpec::File { path, contents }) = &part.decoder {
+            files.insert(format!("{prefix}{path}"), contents.clone());
+        }
+    }
+    for nested in pod.nested.values() {
+        self::files(&nested.pod, &format!("{prefix}{}/", nested.path), files);
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<WrittenPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accept: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    contacts: BTreeMap<&'a str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purse: Option<WrittenPurse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    nested: BTreeMap<&'a str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restart: Option<WrittenRestart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_ms: Option<u64>,
+}
+
+#[derive(Default, Serialize)]
+struct WrittenPart<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    native: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argument: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoder: Option<&'a str>,
+}
+
+impl<'a> WrittenPart<'a> {
+    fn of(part: &'a PartSpec) -> Self {
+        let mut written = match &part.source {
+            PartSource::File { path, .. } => Self {
+                file: Some(path),
+                ..Self::default()
+            },
+            PartSource::Text(text) => Self {
+                text: Some(text),
+                ..Self::default()
+            },
+            PartSource::Native {
+                name,
+                version,
+                argument,
+            } => Self {
+                native: Some(name),
+                version: *version,
+                argument: argument.as_deref(),
+                ..Self::default()
+            },
+        };
+        written.role = part.role.as_deref();
+        written.decoder = part.decoder.as_ref().map(|decoder| match decoder {
+            DecoderSpec::Native(name) => name.as_str(),
+            DecoderSpec::File { path, .. } => path.as_str(),
+        });
+        written
+    }
+}
+
+#[derive(Serialize)]
+struct WrittenPurse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fuel: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    motes: Option<u64>,
+}
+
+impl WrittenPurse {
+    fn of(purse: PurseSpec) -> Option<Self> {
+        let PurseSpec {
+            fuel,
+            messages,
+            children,
+            outside,
+            motes,
+        } = purse;
+        let said = purse != PurseSpec::default();
+        said.then_some(Self {
+            fuel,
+            messages,
+            children,
+            outside,
+            motes,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct WrittenRestart {
+    faults_max: u32,
+    within_ms: u64,
+}
+
+impl WrittenRestart {
+    const fn of(
+        RestartSpec {
+            faults_max,
+            within_ms,
+        }: RestartSpec,
+    ) -> Self {
+        Self {
+            faults_max,
+            within_ms,
+        }
+    }
+}

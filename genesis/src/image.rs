@@ -1,0 +1,213 @@
+//! A frozen VC: everything it takes to go on elsewhere as if nothing had happened.
+//!
+//! An image is what a dormant VC is in a store, what `freeze` writes and what a strong message
+//! carries: body, state, contacts, lineage.
+#![deny(clippy::indexing_slicing)]
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::channel::{Channel, Polarity};
+use crate::id::{Digest, VcId, domain};
+use crate::limits::{CONTACTS_MAX, DEPTH_MAX, PARTS_MAX};
+use crate::power::Grants;
+use crate::purse::Purse;
+use crate::wire::{self, DecodeError, EncodeError};
+
+/// The version byte every image begins with.
+pub const VERSION: u8 = 1;
+
+/// What a part's code is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Code {
+    /// The protocol itself, carried out by the host: what gives a VC its effects.
+    Genesis,
+    /// A behaviour built into the program, trusted, named by name and version.
+    Native {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: u32,
+    },
+    /// No code: contents that a decoder reads.
+    Data,
+    /// A whole VC, hosted in this body.
+    Computer,
+}
+
+/// One part of a frozen body.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ImagePart {
+    /// Its place in the body.
+    pub occurrence: u64,
+    /// What it does.
+    pub code: Code,
+    /// What it is called inside the body, if anything.
+    pub role: Option<String>,
+    /// Its contents: a native's argument, the bytes of a data part.
+    pub contents: Bytes,
+    /// The code that reads and tests the contents.
+    pub decoder: Option<Digest>,
+    /// The channels it needs and gives.
+    pub channels: Vec<(Channel, Polarity)>,
+    /// The saved state of its code.
+    pub state: Option<Bytes>,
+    /// The image of the VC it is, if it is one and travels with its host. Kept as bytes, so that hostile
+    /// nesting meets [`DEPTH_MAX`] before it meets the stack.
+    pub computer: Option<Bytes>,
+}
+
+impl ImagePart {
+    /// The digest of the part: of its code, contents, decoder and channels; not of state or place.
+    pub fn digest(&self) -> Digest {
+        let mut fields = Vec::new();
+        // All of these are plain values of bounded length; the codec cannot refuse them.
+        let _ = wire::encode_into(&mut fields, &(&self.code, &self.decoder, &self.channels));
+        Digest::of_fields(domain::PART, &[&fields, &self.contents])
+    }
+}
+
+/// When a VC that fails is restarted, and when it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Restart {
+    /// Failed turns within `within_ms` that are forgiven; one more restarts the VC from its birth state.
+    pub faults_max: u32,
+    /// Restarts within `within_ms` that are allowed; one more stops the VC and tells its host.
+    pub restarts_max: u32,
+    /// The length of the window, in milliseconds.
+    pub within_ms: u64,
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            faults_max: 8,
+            restarts_max: 3,
+            within_ms: 10_000,
+        }
+    }
+}
+
+/// A frozen VC.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Image {
+    /// Who it is.
+    pub id: VcId,
+    /// Its host, or who gave birth to it.
+    pub host: VcId,
+    /// Whether it lives in its host's body.
+    pub nested: bool,
+    /// Whom it was forked from, nearest first.
+    pub lineage: Vec<VcId>,
+    /// What its owner, or its host, calls it.
+    pub name: Option<String>,
+    /// What it is for, in its author's words.
+    pub description: Option<String>,
+    /// Its body.
+    pub parts: Vec<ImagePart>,
+    /// The occurrence id the next part will have.
+    pub next_occurrence: u64,
+    /// What it may do.
+    pub grants: Grants,
+    /// What it may still spend.
+    pub purse: Purse,
+    /// Whom it may send to.
+    pub contacts: Vec<VcId>,
+    /// What it calls some of them: name, index into `contacts`.
+    pub contact_names: Vec<(String, u32)>,
+    /// Who may reshape it, beside owner and host.
+    pub reshapers: Vec<VcId>,
+    /// The pattern of what it accepts, as text; none accepts all.
+    pub accept: Option<String>,
+    /// The pattern over metrics that it strives for.
+    pub goal: Option<String>,
+    /// When it is restarted, and when given up.
+    pub restart: Restart,
+    /// Its lane sequence: how many messages it has sent.
+    pub sequence: u64,
+    /// How many births it has given.
+    pub births: u64,
+    /// How many messages it has handled.
+    pub turns: u64,
+    /// The link of its trace so far.
+    pub trace: Digest,
+    /// Timers it has set: when, and the tag it gave.
+    pub timers: Vec<(u64, u64)>,
+    /// How many messages its journal keeps between snapshots; 0 for none.
+    pub record: u32,
+    /// After how many idle milliseconds it goes to sleep; 0 for never by itself.
+    pub idle_ms: u64,
+}
+
+impl Image {
+    /// The digest of the body: of the multiset of its parts only.
+    pub fn body_digest(&self) -> Digest {
+        let mut parts: Vec<Digest> = self.parts.iter().map(ImagePart::digest).collect();
+        parts.sort_unstable();
+        let fields: Vec<&[u8]> = parts.iter().map(|digest| digest.0.as_slice()).collect();
+        Digest::of_fields(domain::BODY, &fields)
+    }
+
+    /// The digest of the image: of body, state, contacts and lineage.
+    ///
+    /// # Errors
+    /// As [`Image::to_bytes`].
+    pub fn digest(&self) -> Result<Digest, EncodeError> {
+        Ok(Digest::of(&self.to_bytes()?))
+    }
+
+    /// The exact bytes of the image.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if it is larger than the codec allows.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
+        wire::encode(VERSION, self)
+    }
+
+    /// Reads an image and checks its bounds.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are not an image in canonical form, or beyond a bound.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::from_bytes_at(bytes, 0)
+    }
+
+    /// Reads an image that this program wrote itself, into a store that checks its rows.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are not an image.
+    pub fn from_trusted_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        wire::decode(VERSION, bytes)
+    }
+
+    fn from_bytes_at(bytes: &[u8], depth: usize) -> Result<Self, DecodeError> {
+        let image: Self = wire::decode_canonical(VERSION, bytes)?;
+        image.check(depth)?;
+        Ok(image)
+    }
+
+    fn check(&self, depth: usize) -> Result<(), DecodeError> {
+        let bound = |what, size: usize, max: usize| {
+            let (size, max) = (size as u64, max as u64);
+            if size > max {
+                Err(DecodeError::TooLarge { what, size, max })
+            } else {
+                Ok(())
+            }
+        };
+        bound("the nesting of an image", depth, DEPTH_MAX)?;
+        bound("the body of an image", self.parts.len(), PARTS_MAX)?;
+        bound(
+            "the contacts of an image",
+            self.contacts.len(),
+            CONTACTS_MAX,
+        )?;
+        for part in &self.parts {
+            if let Some(inner) = &part.computer {
+                Self::from_bytes_at(inner, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
