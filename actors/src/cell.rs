@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use genesis::channel::Channel;
-use genesis::id::{Digest, VcId};
+use genesis::id::{Address, Digest, VcId};
 use genesis::image::{Code, Image, ImagePart, Restart};
 use genesis::pattern::Pattern;
+use genesis::power::Grants;
+use genesis::protocol::digest_of_protocol;
 use genesis::time::Time;
+use genesis::wire;
 
 use crate::behaviour::{Fault, NativeKind, Program};
 use crate::effects::{Contacts, Effects, Standing};
@@ -157,12 +160,18 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub(crate) fn genesis() -> Self {
+    /// The genesis part: the protocol, what it grants, and whom it makes known.
+    pub(crate) fn genesis(grants: Grants, contacts: &[VcId]) -> Self {
+        const GENESIS_VERSION: u8 = 1;
+        let contacts: Vec<Address> = contacts.iter().copied().map(Address::from).collect();
+        let value = (digest_of_protocol(), grants, contacts);
+        // Plain values of bounded length: the codec cannot refuse them.
+        let contents = wire::encode(GENESIS_VERSION, &value).unwrap_or_default();
         Self {
             occurrence: 0,
             code: Code::Genesis,
             role: None,
-            contents: Bytes::copy_from_slice(&genesis::protocol::digest_of_protocol().0),
+            contents: contents.into(),
             decoder: None,
             channels: Vec::new(),
         }
@@ -286,7 +295,7 @@ impl RowFlags {
 }
 
 /// A row of [`Table::Vcs`](crate::store::Table): flags, then the image.
-pub(crate) fn read_row(row: &[u8]) -> Result<(RowFlags, Image), genesis::wire::DecodeError> {
-    let (&flags, image) = row.split_first().ok_or(genesis::wire::DecodeError::Empty)?;
+pub(crate) fn read_row(row: &[u8]) -> Result<(RowFlags, Image), wire::DecodeError> {
+    let (&flags, image) = row.split_first().ok_or(wire::DecodeError::Empty)?;
     Ok((RowFlags(flags), Image::from_trusted_bytes(image)?))
 }

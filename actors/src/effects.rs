@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use genesis::channel::Channel;
-use genesis::id::VcId;
+use genesis::id::{Digest, VcId};
 use genesis::image::ImagePart;
 use genesis::limits::{
     CONTACTS_MAX, CONTENTS_INLINE_MAX, EFFECTS_MAX, EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS,
@@ -132,7 +132,7 @@ pub(crate) struct Standing {
 }
 
 /// One effect of a turn.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Effect {
     /// A message to a contact.
@@ -188,6 +188,46 @@ pub enum Effect {
     },
     /// Its own end.
     Stop,
+}
+
+impl Effect {
+    /// Appends what a trace sees of the effect: its number and fields (`genesis/PROTOCOL.md` §11).
+    pub(crate) fn trace(&self, into: &mut Vec<u8>) {
+        let mut put = |number: u32, fields: &[&[u8]]| {
+            into.extend_from_slice(&number.to_le_bytes());
+            fields
+                .iter()
+                .for_each(|field| into.extend_from_slice(field));
+        };
+        match self {
+            Self::Send(letter) => {
+                let id = letter.to_message().and_then(|message| message.id());
+                // A letter that passed the gate is within all bounds, so it has an id.
+                put(0, &[&id.map_or([0; 32], |id| id.0.0)]);
+            }
+            Self::Spawn { id, birth } => {
+                put(
+                    1,
+                    &[
+                        id.as_bytes(),
+                        &birth.grants.bits().to_le_bytes(),
+                        &birth.purse.to_le_bytes(),
+                    ],
+                );
+            }
+            Self::Fork { id, purse } => put(2, &[id.as_bytes(), &purse.to_le_bytes()]),
+            Self::After { delay_ms, tag } => put(3, &[&delay_ms.to_le_bytes(), &tag.to_le_bytes()]),
+            Self::Deadline { sequence, delay_ms } => {
+                put(4, &[&sequence.to_le_bytes(), &delay_ms.to_le_bytes()]);
+            }
+            Self::Cancel { sequence } => put(5, &[&sequence.to_le_bytes()]),
+            Self::Emit(line) => put(6, &[&Digest::of(line).0]),
+            Self::Internalize(part) => put(7, &[&part.digest().0]),
+            Self::Strip { occurrence } => put(8, &[&occurrence.to_le_bytes()]),
+            Self::Watch { target, link } => put(9, &[target.as_bytes(), &[u8::from(*link)]]),
+            Self::Stop => put(10, &[]),
+        }
+    }
 }
 
 /// The gate through which a turn's effects go, and what a turn may know.

@@ -51,9 +51,14 @@ impl Journal {
         self.entries.len() as u64
     }
 
-    /// The snapshot, and the messages since.
-    pub(crate) fn parts(&self) -> (&Bytes, impl Iterator<Item = &Bytes>) {
-        (&self.snapshot, self.entries.iter())
+    /// The snapshot.
+    pub(crate) fn snapshot(&self) -> &Bytes {
+        &self.snapshot
+    }
+
+    /// The messages since the snapshot.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Bytes> {
+        self.entries.iter()
     }
 }
 
@@ -71,7 +76,9 @@ mod tests {
             assert_eq!(journal.record(Bytes::copy_from_slice(&[n])), u64::from(n));
             assert!(journal.len() <= 3);
         }
-        let (snapshot, entries) = journal.parts();
-        assert_eq!((snapshot.as_ref(), entries.count()), (&[10_u8][..], 1));
+        assert_eq!(
+            (journal.snapshot().as_ref(), journal.entries().count()),
+            (&[10_u8][..], 1)
+        );
     }
 }

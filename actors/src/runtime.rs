@@ -34,7 +34,8 @@ use crate::shared::{Gateway, Shared};
 use crate::steward::Steward;
 use crate::store::{Op, Store, StoreError, Table};
 use crate::view::{
-    Answer, Fate, Hit, ListQuery, LogPage, Outgoing, Portrait, Receipt, Seen, Stats, Summary,
+    Answer, Fate, Hit, JournalView, ListQuery, LogPage, Outgoing, Portrait, Receipt, Seen, Stats,
+    Summary,
 };
 use crate::worker::births::{Manner, fork_of, part_of};
 use crate::worker::look::shape_of;
@@ -763,8 +764,10 @@ impl Runtime {
         self.settled_on(to, move |worker| worker.admit(letter, None))
             .await?;
         let said = self.answered(sequence, answer).await?;
-        match said.strip_prefix("refused: ") {
-            Some(why) => Err(Refusal::new(Code::Fault, why.to_owned()).who(id)),
+        match said.strip_prefix(b"refused: ".as_slice()) {
+            Some(why) => {
+                Err(Refusal::new(Code::Fault, String::from_utf8_lossy(why).into_owned()).who(id))
+            }
             None => number(&said),
         }
     }
@@ -792,11 +795,19 @@ impl Runtime {
     /// # Errors
     /// [`Refusal`] if the body has no such part, or it is a VC.
     pub async fn strip(&self, id: VcId, occurrence: u64) -> Result<MessageId, Refusal> {
+        let part = self
+            .on(id, move |worker| worker.part_digest(id, occurrence))
+            .await??;
+        let contents = [part.0.as_slice(), &occurrence.to_le_bytes()].concat();
         let said = self
-            .reshape(id, Kind::Deprecate, Bytes::new(), Some(occurrence), false)
+            .reshape(id, Kind::Deprecate, contents.into(), None, false)
             .await?;
-        said.parse()
-            .map_err(|_| Refusal::new(Code::Internal, format!("`{said}` names no message")))
+        let messages: Vec<MessageId> = wire::decode_prefix(&said)
+            .map_err(|error| Refusal::new(Code::Internal, format!("the answer: {error}")))?
+            .0;
+        messages.first().copied().ok_or_else(|| {
+            Refusal::new(Code::Internal, "the part was stripped and no message named")
+        })
     }
 
     async fn reshape(
@@ -806,15 +817,14 @@ impl Runtime {
         contents: Bytes,
         occurrence: Option<u64>,
         by_override: bool,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Bytes, Refusal> {
         let mut outgoing = Outgoing {
             kind,
             ..Outgoing::new(id, contents)
         };
         if let Some(occurrence) = occurrence {
-            outgoing
-                .metadata
-                .insert(OCCURRENCE.to_owned(), occurrence.to_string().into());
+            let value = Bytes::copy_from_slice(&occurrence.to_le_bytes());
+            outgoing.metadata.insert(OCCURRENCE.to_owned(), value);
         }
         if by_override {
             outgoing
@@ -822,23 +832,23 @@ impl Runtime {
                 .insert(OVERRIDE.to_owned(), Bytes::from_static(b"owner"));
         }
         let answer = self.ask(outgoing, RESHAPE_MS).await?;
-        text_of(answer.reply)
+        contents_of(answer.reply)
     }
 
     async fn answered(
         &self,
         sequence: u64,
         answer: oneshot::Receiver<(Letter, u64)>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Bytes, Refusal> {
         let waited = tokio::time::timeout(Duration::from_millis(RESHAPE_MS), answer).await;
         let Ok(Ok((letter, slice))) = waited else {
             self.shared.gateway.give_up(sequence);
-            return text_of(None);
+            return contents_of(None);
         };
         if let (Some(log), true) = (&self.shared.log, slice > 0) {
             log.settled(slice).await?;
         }
-        text_of(Some(letter))
+        contents_of(Some(letter))
     }
 
     // --- Looking ------------------------------------------------------------------------------
@@ -936,6 +946,14 @@ impl Runtime {
     pub async fn logs(&self, id: VcId, after: u64, limit: usize) -> Result<LogPage, Refusal> {
         self.look(id, move |worker| worker.logs(id, after, limit))
             .await
+    }
+
+    /// What a VC's journal holds.
+    ///
+    /// # Errors
+    /// [`Refusal`] `unknown` if it keeps none; else as [`Runtime::show`].
+    pub async fn journal(&self, id: VcId) -> Result<JournalView, Refusal> {
+        self.on(id, move |worker| worker.journal_of(id)).await?
     }
 
     /// Looks at a VC; one that slept goes back to sleep.
@@ -1063,12 +1081,10 @@ impl Runtime {
             traces.extend(self.on_worker(worker, |w| w.traces()).await?);
         }
         traces.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        for (id, trace) in traces {
-            hasher.update(id.as_bytes());
-            hasher.update(trace.as_bytes());
-        }
-        Ok(Digest(*hasher.finalize().as_bytes()))
+        let mut list = Vec::new();
+        wire::encode_into(&mut list, &traces)
+            .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
+        Ok(Digest::of(&list))
     }
 
     // --- Lives --------------------------------------------------------------------------------
@@ -1297,23 +1313,24 @@ pub(crate) fn from_store(error: StoreError) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
-fn number(said: &str) -> Result<u64, Refusal> {
-    said.parse()
-        .map_err(|_| Refusal::new(Code::Internal, format!("`{said}` is not an occurrence")))
+fn number(said: &[u8]) -> Result<u64, Refusal> {
+    said.try_into()
+        .map(u64::from_le_bytes)
+        .map_err(|_| Refusal::new(Code::Internal, "the answer is not an occurrence"))
 }
 
-/// The text of an answer, or the refusal that a bounce carries.
-fn text_of(reply: Option<Letter>) -> Result<String, Refusal> {
+/// The contents of an answer, or the refusal that a bounce carries.
+fn contents_of(reply: Option<Letter>) -> Result<Bytes, Refusal> {
     let Some(reply) = reply else {
         return Err(
             Refusal::new(Code::Timeout, format!("no answer within {RESHAPE_MS} ms"))
                 .hint("the VC may have much mail to handle first; see `medium show`"),
         );
     };
-    if let Some(why) = reply.refusal() {
-        return Err(why);
+    match reply.refusal() {
+        Some(why) => Err(why),
+        None => Ok(reply.contents.to_bytes()),
     }
-    Ok(String::from_utf8_lossy(&reply.contents).into_owned())
 }
 
 /// The number of this run of a store: no two runs give the same ids.

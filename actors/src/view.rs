@@ -237,6 +237,15 @@ pub struct LogPage {
     pub dropped: u64,
 }
 
+/// What a journal holds: exact bytes, from which the VC can be computed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalView {
+    /// The image when the first of the messages came.
+    pub snapshot: Bytes,
+    /// The messages it handled since, encoded, in order.
+    pub messages: Vec<Bytes>,
+}
+
 /// A message that the node has seen lately, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Seen {

@@ -472,11 +472,16 @@ impl Worker {
         )
     }
 
-    /// Why the receiver's pattern does not accept a letter, if it does not.
+    /// Why a letter is not accepted, if it is not: bounds of the medium, then the receiver's pattern.
     pub(crate) fn not_accepted(&self, slot: u32, letter: &Letter) -> Option<Refusal> {
+        if let Some(extra) = &letter.extra
+            && let Err(why) = extra.extent.within_medium()
+        {
+            return Some(Refusal::new(Code::TooLarge, why.to_string()));
+        }
         let cell = &self.cells[slot as usize];
         let pattern = cell.more.as_ref()?.accept.as_deref()?;
-        if letter.kind != Kind::Tell || letter.from == cell.host.id {
+        if letter.kind != Kind::Tell || letter.from == cell.host.id && cell.flags.nested {
             return None;
         }
         reshape::accepts(pattern, letter)

@@ -115,6 +115,11 @@ impl Grants {
         self.0 & 1 << power as u8 != 0
     }
 
+    /// The set as a number: the bit `1 << n` for the power of number `n`.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Those of both sets: all that a parent can hand on.
     #[must_use]
     pub const fn narrow(self, other: Self) -> Self {

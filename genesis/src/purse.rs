@@ -116,6 +116,15 @@ impl Purse {
         }
     }
 
+    /// The five coins as they are encoded, in the order of [`Coin::ALL`].
+    pub fn to_le_bytes(self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        for (slot, coin) in bytes.chunks_exact_mut(8).zip(Coin::ALL) {
+            slot.copy_from_slice(&self.left(coin).to_le_bytes());
+        }
+        bytes
+    }
+
     /// Takes some of a coin out.
     ///
     /// # Errors

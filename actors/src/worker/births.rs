@@ -192,6 +192,13 @@ impl Worker {
             self.list_now(slot);
         }
         let cell = &self.cells[slot as usize];
+        let journal = cell.more.as_ref().and_then(|more| more.journal.as_ref());
+        if let Some(journal) = journal.filter(|_| cell.flags.durable) {
+            // What is on disk of an earlier stay ends where this one begins.
+            let snapshot = journal.snapshot().to_vec();
+            self.journal_snapshot(id, snapshot);
+        }
+        let cell = &self.cells[slot as usize];
         if let Some(more) = &cell.more {
             if more.idle_ms > 0 {
                 self.timers
@@ -422,7 +429,8 @@ impl Worker {
             (Some(kind), _) => {
                 let native = self.shared.natives.at(kind);
                 let native = native.map(|native| Part::native(1, &native, Bytes::new()));
-                std::iter::once(Part::genesis()).chain(native).collect()
+                let genesis = Part::genesis(cell.standing.grants, &[]);
+                std::iter::once(genesis).chain(native).collect()
             }
             (None, Some(more)) => more.parts.clone(),
             (None, None) => Vec::new(),
@@ -968,7 +976,8 @@ fn images_of(
             format!("bodies nest deeper than {DEPTH_MAX}"),
         ));
     }
-    let mut parts = vec![Part::genesis().to_image(None)];
+    let granted: Vec<VcId> = birth.contacts.iter().map(|(_, id)| *id).collect();
+    let mut parts = vec![Part::genesis(birth.grants, &granted).to_image(None)];
     let mut contacts: Vec<VcId> = Vec::new();
     let mut contact_names = Vec::new();
     for (name, contact) in birth.contacts {

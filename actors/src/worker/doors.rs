@@ -175,10 +175,11 @@ impl Worker {
     ) -> Result<T, Refusal> {
         let slept = self.find(id).is_none();
         if slept {
-            let (tally, events) = (self.tally, self.events.len());
+            let (tally, events, ops) = (self.tally, self.events.len(), self.slice.ops.len());
             let slot = self.wake_from_store(id)?;
             self.tally = tally;
             self.events.truncate(events);
+            self.slice.ops.truncate(ops);
             if self.cells[slot as usize].life == Life::Born {
                 self.cells[slot as usize].life = Life::Dormant;
             }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, VcId};
 use genesis::image::ImagePart;
-use genesis::refusal::Refusal;
+use genesis::refusal::{Code, Refusal};
 
 use super::reshape::body_with;
 use super::{Tally, Worker};
 use crate::cell::{Cell, Seat};
-use crate::view::{ListQuery, LogPage, PartView, Portrait, Summary};
+use crate::view::{JournalView, ListQuery, LogPage, PartView, Portrait, Summary};
 
 impl Worker {
     /// The VCs in memory here that a query asks for, in the order of their ids, and no more than a page.
@@ -123,6 +123,21 @@ impl Worker {
                 .cloned()
                 .collect(),
             dropped: more.log_dropped,
+        })
+    }
+
+    /// What a VC's journal holds.
+    pub(crate) fn journal_of(&mut self, id: VcId) -> Result<JournalView, Refusal> {
+        let slot = self.find_or_wake(id)?;
+        let more = self.cells[slot as usize].more.as_ref();
+        let journal = more.and_then(|more| more.journal.as_ref()).ok_or_else(|| {
+            Refusal::new(Code::Unknown, format!("{id} keeps no journal"))
+                .who(id)
+                .hint("spawn it with --record N")
+        })?;
+        Ok(JournalView {
+            snapshot: journal.snapshot().clone(),
+            messages: journal.entries().cloned().collect(),
         })
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use genesis::body::{Body, Part as BodyPart};
 use genesis::channel::{Channel, Polarity};
-use genesis::id::MessageId;
+use genesis::id::{Digest, MessageId, VcId};
 use genesis::image::{Code as PartCode, ImagePart};
 use genesis::message::Kind;
 use genesis::pattern::{Mode, Pattern, Profile};
@@ -66,7 +66,7 @@ impl Worker {
                         .gateway
                         .ended(letter.reference(), || crate::view::Fate::Consumed);
                 }
-                self.answer_for(slot, letter, said.into());
+                self.answer_for(slot, letter, said);
             }
             Err(why) => {
                 self.log_line(slot, &format!("{} refused: {why}", letter.kind.name()));
@@ -80,7 +80,7 @@ impl Worker {
         slot: u32,
         seat: &mut Seat,
         letter: &Letter,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Contents, Refusal> {
         let cell = &self.cells[slot as usize];
         let id = cell.id;
         let asker = letter.extra.as_ref().and_then(|extra| extra.asker);
@@ -106,36 +106,87 @@ impl Worker {
                 .map(Bytes::as_ref)
         };
         let by_override = fact(OVERRIDE).is_some();
-        let occurrence = fact(OCCURRENCE)
-            .map(|text| {
-                std::str::from_utf8(text)
-                    .ok()
-                    .and_then(|text| text.parse::<u64>().ok())
-                    .ok_or_else(|| Refusal::new(Code::Malformed, "the occurrence is not a number"))
+        let number = |bytes: &[u8]| {
+            bytes.try_into().map(u64::from_le_bytes).map_err(|_| {
+                Refusal::new(Code::Malformed, "an occurrence is 8 bytes, little-endian")
             })
-            .transpose()?;
+        };
         match letter.kind {
             Kind::Internalize => {
                 let part = unwrap(&letter.contents)?;
                 self.take_in(slot, seat, part, by_override)
-                    .map(|at| at.to_string())
+                    .map(Contents::from)
             }
             Kind::Upgrade => {
                 let part = unwrap(&letter.contents)?;
+                let occurrence = fact(OCCURRENCE).map(number).transpose()?;
                 self.replace(slot, seat, occurrence, part, by_override)
-                    .map(|at| at.to_string())
+                    .map(Contents::from)
             }
             _ => {
-                let at = occurrence.ok_or_else(|| {
-                    Refusal::new(
+                let Some((digest, at)) = letter.contents.split_first_chunk::<32>() else {
+                    return Err(Refusal::new(
                         Code::Malformed,
-                        "which part? the message names no occurrence",
-                    )
-                })?;
-                self.take_out(slot, seat, at)
-                    .map(|message| message.to_string())
+                        "which part? 32 bytes of digest",
+                    ));
+                };
+                let at = if at.is_empty() {
+                    None
+                } else {
+                    Some(number(at)?)
+                };
+                self.take_out_all(slot, seat, Digest(*digest), at)
             }
         }
+    }
+
+    /// Takes out every occurrence of a part, or one; answers with the messages they were broadcast in.
+    fn take_out_all(
+        &mut self,
+        slot: u32,
+        seat: &mut Seat,
+        digest: Digest,
+        at: Option<u64>,
+    ) -> Result<Contents, Refusal> {
+        let parts = self.parts_of(&self.cells[slot as usize]);
+        let outdated: Vec<u64> = parts
+            .iter()
+            .filter(|part| at.is_none_or(|at| part.occurrence == at))
+            .filter(|part| part.to_image(None).digest() == digest)
+            .map(|part| part.occurrence)
+            .collect();
+        if outdated.is_empty() {
+            return Err(Refusal::new(
+                Code::Unknown,
+                format!("the body has no part {digest} there"),
+            )
+            .hint("`medium show` lists the occurrences"));
+        }
+        let messages = outdated
+            .into_iter()
+            .map(|occurrence| self.take_out(slot, seat, occurrence))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut said = Vec::new();
+        wire::encode_into(&mut said, &messages)
+            .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
+        Ok(said.into())
+    }
+
+    /// The digest of a part of a body.
+    pub(crate) fn part_digest(&mut self, id: VcId, occurrence: u64) -> Result<Digest, Refusal> {
+        let slot = self.find_or_wake(id)?;
+        let parts = self.parts_of(&self.cells[slot as usize]);
+        let part = parts
+            .iter()
+            .find(|part| part.occurrence == occurrence)
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::Unknown,
+                    format!("the body of {id} has no occurrence {occurrence}"),
+                )
+                .hint("`medium show` lists the occurrences")
+            })?;
+        Ok(part.to_image(None).digest())
     }
 
     /// Takes a part into a body, after it was tested; gives its occurrence.
@@ -488,9 +539,6 @@ pub(crate) fn body_with(parts: &[ImagePart], grants: Grants) -> Result<Body, Ref
 
 /// Whether a pattern accepts a letter: its extent, or the point its bytes make, and its facts as tags.
 pub(super) fn accepts(pattern: &Pattern, letter: &Letter) -> Result<(), String> {
-    if pattern.is_all() {
-        return Ok(());
-    }
     let mut extent = letter
         .extra
         .as_ref()

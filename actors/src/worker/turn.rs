@@ -6,7 +6,6 @@ use genesis::message::Kind;
 use genesis::purse::Coin;
 use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
-use genesis::wire;
 
 use super::Worker;
 use crate::behaviour::Fault;
@@ -76,7 +75,7 @@ impl Worker {
     fn may_turn(&mut self, slot: u32, letter: &Letter) -> bool {
         if letter.expires_at <= self.now {
             let late_ms = self.now.since_ms(letter.expires_at);
-            self.die(
+            self.bounce(
                 letter,
                 Refusal::new(Code::Expired, format!("expired {late_ms} ms ago")),
             );
@@ -262,25 +261,20 @@ impl Worker {
             }
         };
         if trace {
-            let mut digest = blake3::Hasher::new();
-            let mut encoded = Vec::new();
-            for effect in effects {
-                encoded.clear();
-                if wire::encode_into(&mut encoded, effect).is_ok() {
-                    digest.update(Digest::of(&encoded).as_bytes());
-                }
-            }
-            let outcome = outcome
-                .as_ref()
-                .map_or_else(|fault| fault.code.name(), |()| "ok");
+            let mut seen = (effects.len() as u64).to_le_bytes().to_vec();
+            effects.iter().for_each(|effect| effect.trace(&mut seen));
+            let outcome = match outcome {
+                Ok(()) => vec![0],
+                Err(fault) => [&[1], fault.code.name().as_bytes()].concat(),
+            };
             let more = self.cells[slot as usize].more_mut();
             more.trace = Digest0(Digest::of_fields(
                 domain::TRACE,
                 &[
                     &more.trace.0.0,
                     &Digest::of(&bytes).0,
-                    outcome.as_bytes(),
-                    digest.finalize().as_bytes(),
+                    &outcome,
+                    &Digest::of(&seen).0,
                 ],
             ));
         }
