@@ -163,6 +163,9 @@ impl<B: Behaviour> Program for Native<B> {
 /// The version byte of a native's saved state.
 const STATE_VERSION: u8 = 1;
 
+/// Makes a program from an argument or a saved state.
+type MakeProgram = fn(&[u8]) -> Result<Box<dyn Program>, Fault>;
+
 /// One native behaviour, as the registry knows it.
 #[derive(Clone, Copy)]
 pub struct NativeKind {
@@ -174,8 +177,8 @@ pub struct NativeKind {
     pub gives: &'static [Channel],
     /// The channels it calls.
     pub needs: &'static [Channel],
-    born: fn(&[u8]) -> Result<Box<dyn Program>, Fault>,
-    load: fn(&[u8]) -> Result<Box<dyn Program>, Fault>,
+    born: MakeProgram,
+    load: MakeProgram,
 }
 
 impl fmt::Debug for NativeKind {

@@ -195,9 +195,9 @@ impl Effect {
     pub(crate) fn trace(&self, into: &mut Vec<u8>) {
         let mut put = |number: u32, fields: &[&[u8]]| {
             into.extend_from_slice(&number.to_le_bytes());
-            fields
-                .iter()
-                .for_each(|field| into.extend_from_slice(field));
+            for field in fields {
+                into.extend_from_slice(field);
+            }
         };
         match self {
             Self::Send(letter) => {
@@ -262,7 +262,7 @@ impl Effects<'_> {
 
     /// A random number: a function of the node's seed, this VC's id, the turn and the draw.
     ///
-    /// Mixing: the finalizer of SplitMix64 (Steele, Lea and Flood 2014), keyed step by step.
+    /// Mixing: the finalizer of `SplitMix64` (Steele, Lea and Flood 2014), keyed step by step.
     pub fn random(&mut self) -> u64 {
         self.draws += 1;
         let keyed = mix(self.seed ^ self.me.id.hash64());

@@ -78,7 +78,7 @@ impl Slice {
             Ok(()) => self.accepted.push((letter.reference(), bytes)),
             // A letter's contents and extras are bounded far below what the codec takes.
             Err(error) => {
-                tracing::error!(%error, letter = ?letter.reference(), "a letter cannot be logged")
+                tracing::error!(%error, letter = ?letter.reference(), "a letter cannot be logged");
             }
         }
     }

@@ -29,6 +29,10 @@ impl fmt::Debug for Item {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named where it is used"
+)]
 struct Lanes {
     /// From the runtime: always taken.
     control: Vec<ControlJob>,

@@ -45,7 +45,7 @@ use crate::worker::{Worker, index};
 /// How long a change of a body may take to be acknowledged, in milliseconds.
 const RESHAPE_MS: u64 = 10_000;
 /// How often expired idempotency keys are swept out.
-const SWEEP: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_mins(10);
 /// Births of roots that belong to the node itself: owner, scavenger, indexer.
 const RESERVED_BIRTHS: u64 = 16;
 
@@ -188,7 +188,7 @@ impl Runtime {
     /// Takes up what the store holds, and lets the society be born.
     async fn settle(&self, owed: Vec<Letter>) -> Result<(), Refusal> {
         let shared = &self.shared;
-        self.on(shared.owner, |worker| worker.seat_owner()).await?;
+        self.on(shared.owner, Worker::seat_owner).await?;
         if shared.log.is_some() {
             sweep(shared);
             self.read_marks().await?;
@@ -1302,6 +1302,7 @@ fn gone() -> Refusal {
     Refusal::new(Code::Unreachable, "the runtime is shutting down")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn from_store(error: StoreError) -> Refusal {
     let code = match error {
         StoreError::Full { .. } => Code::DiskFull,

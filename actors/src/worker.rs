@@ -285,7 +285,7 @@ impl Worker {
                 break;
             };
             taken += 1;
-            self.turn(slot, &mut seat, letter);
+            self.turn(slot, &mut seat, &letter);
             let cell = &self.cells[slot as usize];
             let goes_on = cell.generation == generation && cell.life == Life::Awake;
             if !goes_on || cell.more.as_ref().is_some_and(|more| more.held > 0) {
@@ -500,16 +500,14 @@ impl Worker {
             return;
         }
         let over = &mut self.cells[slot as usize].more_mut().over;
-        let waiting = match over.iter_mut().find(|(entry, _)| entry.id == sender.id) {
-            Some((_, waiting)) => {
+        let waiting =
+            if let Some((_, waiting)) = over.iter_mut().find(|(entry, _)| entry.id == sender.id) {
                 *waiting += 1;
                 *waiting
-            }
-            None => {
+            } else {
                 over.push((sender, 1));
                 1
-            }
-        };
+            };
         if waiting == OUTBOX_LEN_MAX {
             self.at_worker_of(sender.id, move |worker| worker.hold(sender.id, true));
         }

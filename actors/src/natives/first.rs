@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use genesis::channel::Channel;
 use genesis::message::Kind;
+use genesis::refusal::Code;
 use serde::{Deserialize, Serialize};
 
 use crate::behaviour::{Behaviour, Fault};
@@ -184,24 +185,20 @@ impl Behaviour for Ring {
     fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
         const WAITING_MAX: usize = 64;
         match letter.kind {
-            Kind::Tell => match effects.named("inner") {
-                Some(inner) => {
-                    if self.waiting.len() >= WAITING_MAX {
-                        return Err(Fault::new(
-                            genesis::refusal::Code::Busy,
-                            format!("{WAITING_MAX} tokens are under way"),
-                        ));
-                    }
-                    let question = effects.question()?;
-                    let sequence = effects.send(inner, letter.contents.clone())?;
-                    self.waiting.push((sequence, question));
-                    Ok(())
-                }
-                None => {
+            Kind::Tell => {
+                let Some(inner) = effects.named("inner") else {
                     let token = letter.contents.as_text().unwrap_or_default();
-                    effects.reply(format!("{token} 1")).map(drop)
+                    return effects.reply(format!("{token} 1")).map(drop);
+                };
+                if self.waiting.len() >= WAITING_MAX {
+                    let why = format!("{WAITING_MAX} tokens are under way");
+                    return Err(Fault::new(Code::Busy, why));
                 }
-            },
+                let question = effects.question()?;
+                let sequence = effects.send(inner, letter.contents.clone())?;
+                self.waiting.push((sequence, question));
+                Ok(())
+            }
             Kind::Reply | Kind::Bounce => {
                 let at = self
                     .waiting

@@ -146,18 +146,15 @@ impl Behaviour for Indexer {
                 self.list(wire::decode(VERSION, &letter.contents).map_err(malformed)?)
             }
             Kind::Tell => {
-                let find = match wire::decode::<Find>(VERSION, &letter.contents) {
-                    Ok(find) => find,
+                let Ok(find) = wire::decode::<Find>(VERSION, &letter.contents) else {
                     // A person may ask in plain words: the text is the pattern, the answer names ids.
-                    Err(_) => {
-                        let pattern = letter.contents.as_text().unwrap_or_default().to_owned();
-                        let hits = self.find(&Find {
-                            pattern,
-                            limit: 100,
-                        })?;
-                        let ids: Vec<String> = hits.iter().map(|hit| hit.id.to_string()).collect();
-                        return effects.reply(ids.join("\n")).map(drop);
-                    }
+                    let pattern = letter.contents.as_text().unwrap_or_default().to_owned();
+                    let hits = self.find(&Find {
+                        pattern,
+                        limit: 100,
+                    })?;
+                    let ids: Vec<String> = hits.iter().map(|hit| hit.id.to_string()).collect();
+                    return effects.reply(ids.join("\n")).map(drop);
                 };
                 let hits = self.find(&find)?;
                 let mut answer = wire::encode(VERSION, &hits)

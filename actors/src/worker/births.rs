@@ -24,8 +24,15 @@ use crate::mailbox::Mailbox;
 use crate::store::{Op, Table};
 use crate::timers::Due;
 
+/// How long a cell must have been idle before the memory budget may put it to sleep.
+const BUDGET_IDLE_MS: u64 = 1_000;
+
 /// What a VC is born or woken with, beside its image.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named where it is used"
+)]
 pub(crate) struct Manner {
     pub(crate) durable: bool,
     pub(crate) own_actor: bool,
@@ -788,14 +795,13 @@ impl Worker {
         if self.shared.log.is_none() || self.bytes() <= bound || self.cells.is_empty() {
             return;
         }
-        const IDLE_MS: u64 = 1_000;
         for _ in 0..self.cells.len().min(4_096) {
             self.clock_hand = (self.clock_hand + 1) % self.cells.len();
             let cell = &self.cells[self.clock_hand];
             let idle = cell.flags.live
                 && matches!(cell.life, Life::Born | Life::Awake)
                 && cell.mail.is_empty()
-                && self.now.since_ms(cell.last_active) >= IDLE_MS
+                && self.now.since_ms(cell.last_active) >= BUDGET_IDLE_MS
                 && !matches!(cell.seat, Seat::Owner | Seat::Away(_));
             if idle {
                 let id = cell.id;

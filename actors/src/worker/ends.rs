@@ -127,7 +127,7 @@ impl Worker {
                 worker.tell_down(watcher, target, "gone");
                 if link {
                     worker.at_worker_of(watcher, move |worker| {
-                        worker.stop_linked(watcher, "link: gone")
+                        worker.stop_linked(watcher, "link: gone");
                     });
                 }
             }

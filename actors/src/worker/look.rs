@@ -27,10 +27,10 @@ impl Worker {
             rows.truncate(limit);
         }
         rows.sort_unstable_by_key(|cell| cell.id);
-        rows.into_iter().map(|cell| self.summary(cell)).collect()
+        rows.into_iter().map(Self::summary).collect()
     }
 
-    pub(crate) fn summary(&self, cell: &Cell) -> Summary {
+    pub(crate) fn summary(cell: &Cell) -> Summary {
         Summary {
             id: cell.id,
             name: cell.name().map(str::to_owned),
@@ -69,7 +69,7 @@ impl Worker {
             channels
         };
         Ok(Portrait {
-            summary: self.summary(cell),
+            summary: Self::summary(cell),
             description: image.description.clone(),
             body: image.parts.iter().map(part_view).collect(),
             body_digest: image.body_digest().to_string(),

@@ -21,15 +21,15 @@ use crate::view::{Fate, LogLine, SetAside};
 
 impl Worker {
     /// Lets a VC handle one letter.
-    pub(super) fn turn(&mut self, slot: u32, seat: &mut Seat, letter: Box<Letter>) {
-        if !self.may_turn(slot, &letter) {
+    pub(super) fn turn(&mut self, slot: u32, seat: &mut Seat, letter: &Letter) {
+        if !self.may_turn(slot, letter) {
             return;
         }
         if matches!(
             letter.kind,
             Kind::Internalize | Kind::Deprecate | Kind::Upgrade
         ) {
-            self.reshape(slot, seat, &letter);
+            self.reshape(slot, seat, letter);
             return;
         }
         let handle = self.handle_of(slot);
@@ -42,14 +42,14 @@ impl Worker {
             .map_or(0, |contacts| contacts.own.len());
         cell.standing.turns += 1;
         let outcome = seat.turn(
-            &letter,
+            letter,
             &mut Effects {
                 me: Entry {
                     id: cell.id,
                     handle,
                 },
                 host: cell.host,
-                letter: &letter,
+                letter,
                 standing: &mut cell.standing,
                 contacts: &mut cell.contacts,
                 list: &mut effects,
@@ -66,7 +66,7 @@ impl Worker {
                 contacts.own.truncate(contacts_before);
             }
         }
-        self.finish_turn(slot, &letter, &mut effects, outcome, seat);
+        self.finish_turn(slot, letter, &mut effects, outcome, seat);
         effects.clear();
         self.effects = effects;
     }
@@ -262,7 +262,9 @@ impl Worker {
         };
         if trace {
             let mut seen = (effects.len() as u64).to_le_bytes().to_vec();
-            effects.iter().for_each(|effect| effect.trace(&mut seen));
+            for effect in effects {
+                effect.trace(&mut seen);
+            }
             let outcome = match outcome {
                 Ok(()) => vec![0],
                 Err(fault) => [&[1], fault.code.name().as_bytes()].concat(),
