@@ -695,8 +695,8 @@ impl Runtime {
         let (Some(key), now) = (key, self.shared.clock.now()) else {
             return Ok(None);
         };
-        if let Some(row) = self.shared.gateway.keys.get(&key) {
-            return Ok(Some(row.clone()).filter(|row| row.expires_at > now));
+        if let Some(row) = self.shared.gateway.keys.get(key) {
+            return Ok(Some(row).filter(|row| row.expires_at > now));
         }
         let Some(log) = &self.shared.log else {
             return Ok(None);
@@ -1352,7 +1352,6 @@ fn next_epoch(store: &dyn Store) -> Result<u64, StoreError> {
 /// Forgets idempotency keys that have expired.
 fn sweep(shared: &Shared) {
     let now = shared.clock.now();
-    shared.gateway.keys.retain(|_, row| row.expires_at > now);
     let Some(log) = &shared.log else { return };
     let mut after = Vec::new();
     while let Ok(rows) = log.store().range(Table::Dedup, &after, 1_024) {

@@ -1,11 +1,11 @@
 //! What all workers of one runtime share. A value, not a global: a hundred runtimes fit one process.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
-use genesis::id::{MessageId, VcId};
+use genesis::id::{Digest, MessageId, VcId};
 use genesis::message::{Message, MessageRef};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::letter::Letter;
 use crate::log::Log;
 use crate::port::Port;
+use crate::runtime::KeyRow;
 use crate::view::Fate;
 
 /// Messages of the owner that `show` and `explain` still know.
@@ -62,14 +63,47 @@ pub(crate) struct Gateway {
     asks: DashMap<u64, oneshot::Sender<(Letter, u64)>>,
     seen: Mutex<SeenRing>,
     /// Idempotency keys of this run.
-    pub(crate) keys: DashMap<genesis::id::Digest, crate::runtime::KeyRow>,
+    pub(crate) keys: Keys,
     pub(crate) sequence: AtomicU64,
+}
+
+/// The last idempotency keys of this run, until they can be read from the store: a bound, so the oldest
+/// go. With a store they are on disk by then (the log's backlog is shorter); without one they are
+/// forgotten, which `docs/SEMANTICS.md` says.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(Mutex<KeysInner>);
+
+#[derive(Debug, Default)]
+struct KeysInner {
+    rows: HashMap<Digest, KeyRow>,
+    order: VecDeque<Digest>,
+}
+
+impl Keys {
+    /// How many are kept: more than records may wait for the writer.
+    const KEPT_MAX: usize = 128 * 1024;
+
+    pub(crate) fn get(&self, key: Digest) -> Option<KeyRow> {
+        self.0.lock().rows.get(&key).cloned()
+    }
+
+    pub(crate) fn insert(&self, key: Digest, row: KeyRow) {
+        let mut keys = self.0.lock();
+        if keys.rows.insert(key, row).is_none() {
+            keys.order.push_back(key);
+            if keys.order.len() > Self::KEPT_MAX
+                && let Some(oldest) = keys.order.pop_front()
+            {
+                keys.rows.remove(&oldest);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct SeenRing {
-    by_id: std::collections::HashMap<MessageId, MessageRef>,
-    by_reference: std::collections::HashMap<MessageRef, (MessageId, Message, Fate)>,
+    by_id: HashMap<MessageId, MessageRef>,
+    by_reference: HashMap<MessageRef, (MessageId, Message, Fate)>,
     order: VecDeque<MessageRef>,
 }
 

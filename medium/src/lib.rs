@@ -1,1 +1,12 @@
-//! (to come)
+//! The node: it puts the parts of the medium together and lets people and programs talk to them.
+//!
+//! Read in this order: [`node`] (what runs), [`folder`] (what it leaves on disk beside its store),
+//! [`spawn`] (how a request becomes a VC), [`server`] (the HTTP API) and [`openapi`] (what the API says
+//! of itself).
+pub mod clock;
+pub mod folder;
+pub mod node;
+pub mod openapi;
+pub mod server;
+pub mod spawn;
+pub mod stop;

@@ -1,1 +1,79 @@
-fn main() {}
+//! The command line of the medium: one verb per run.
+//!
+//! Read in this order: [`cli`] (every verb and flag), [`verbs`] (what each does), [`client`] (how they
+//! reach a node), [`printer`] (the only place that prints), [`report`] (errors and exit codes),
+//! [`demo`] (the tour). Invariants: verbs know a node only by its HTTP API, `demo` included; only `up`
+//! and `demo` start one.
+
+mod cli;
+mod client;
+mod demo;
+mod printer;
+mod report;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use genesis::refusal::{Code, Refusal};
+
+use crate::cli::Cli;
+use crate::printer::Printer;
+use crate::report::{Ending, ending};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(misused(&error)),
+    };
+    let global = &cli.global;
+    let printer = Printer::new(global.json, global.quiet, global.no_color);
+    ExitCode::from(finish(&printer, run(cli, &printer)))
+}
+
+/// Runs a verb to its end, on an executor of its own.
+fn run(cli: Cli, printer: &Printer) -> anyhow::Result<()> {
+    let executor = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = executor.block_on(verbs::run(cli, printer));
+    // What still blocks (a read of stdin, a node told to end at once) must not hold up the end.
+    executor.shutdown_background();
+    outcome
+}
+
+/// Says what is left to say, and gives the exit code.
+fn finish(printer: &Printer, outcome: anyhow::Result<()>) -> u8 {
+    match outcome.map_err(|error| ending(&error)) {
+        Ok(()) => report::DONE,
+        Err(Ending::Quiet(code)) => code,
+        Err(Ending::Refused(refusal, code)) => {
+            printer.error(&refusal);
+            code
+        }
+    }
+}
+
+/// Help and version, which were asked for, or a command line that makes no sense, which the user can fix.
+fn misused(error: &clap::Error) -> u8 {
+    // Nothing was parsed, so the flags that matter here are looked for by hand.
+    let given = |flag: &str| std::env::args_os().skip(1).any(|argument| argument == flag);
+    let printer = Printer::new(given("--json"), false, given("--no-color"));
+    let text = error.render();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => finish(&printer, printer.help(&text)),
+        _ if printer.is_json() => {
+            let text = text.to_string();
+            let what = text.lines().next().unwrap_or_default();
+            let what = what.strip_prefix("error: ").unwrap_or(what);
+            let hint = "`medium --help` shows the verbs, `medium VERB --help` the flags of one";
+            printer.error(&Refusal::new(Code::Malformed, what).hint(hint));
+            report::USER
+        }
+        _ => {
+            printer.usage(&text);
+            report::USER
+        }
+    }
+}

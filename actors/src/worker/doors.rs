@@ -74,7 +74,13 @@ impl Worker {
             return Err(refusal);
         }
         if let (Some(key), Some(row)) = (letter.extra.as_ref().and_then(|e| e.key), key) {
-            if self.shared.gateway.keys.contains_key(&key) {
+            if self
+                .shared
+                .gateway
+                .keys
+                .get(key)
+                .is_some_and(|kept| kept.expires_at > self.now)
+            {
                 let what = "a message with this idempotency key is being accepted";
                 return Err(Refusal::new(Code::Conflict, what).hint("ask again"));
             }
@@ -86,13 +92,10 @@ impl Worker {
     }
 
     fn keep_key(&mut self, key: genesis::id::Digest, row: &KeyRow) {
-        if self.shared.log.is_none() {
-            self.shared.gateway.keys.insert(key, row.clone());
-            return;
-        }
-        // In memory until the row can be read from the store.
         self.shared.gateway.keys.insert(key, row.clone());
-        if let Ok(value) = wire::encode(KEY_VERSION, row) {
+        if self.shared.log.is_some()
+            && let Ok(value) = wire::encode(KEY_VERSION, row)
+        {
             self.slice.ops.push(Op::Put {
                 table: Table::Dedup,
                 key: key.0.to_vec(),
@@ -113,18 +116,11 @@ impl Worker {
         if reply.answers != asked.sequence || reply.contents.len() > KEPT_BYTES_MAX {
             return;
         }
-        let Some(mut row) = self
-            .shared
-            .gateway
-            .keys
-            .get(&key)
-            .map(|row| row.clone())
-            .or_else(|| {
-                let log = self.shared.log.as_ref()?;
-                let row = log.store().get(Table::Dedup, &key.0).ok()??;
-                wire::decode::<KeyRow>(KEY_VERSION, &row).ok()
-            })
-        else {
+        let Some(mut row) = self.shared.gateway.keys.get(key).or_else(|| {
+            let log = self.shared.log.as_ref()?;
+            let row = log.store().get(Table::Dedup, &key.0).ok()??;
+            wire::decode::<KeyRow>(KEY_VERSION, &row).ok()
+        }) else {
             return;
         };
         row.reply = Some(Box::new(reply.clone()));

@@ -1,0 +1,555 @@
+//! The command line, as types: every verb, flag and help text, and nothing that runs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use genesis::channel::Channel;
+use genesis::id::Digest;
+use genesis::limits::ASK_MS_DEFAULT;
+use genesis::power::Power;
+use genesis::purse::Coin;
+
+/// A node of the medium, and the verbs to talk to it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "medium",
+    version,
+    long_about = "A node of the medium, and the verbs to talk to it.\n\n\
+        In the medium every program is a virtual computer (VC): it has an identity, a body made of \
+        parts, a mailbox and a purse, and takes one message at a time. `medium demo` shows it in a few \
+        seconds; `medium up` runs a node for good; the other verbs talk to a node over HTTP.",
+    after_long_help = "Wherever a verb takes <VC>, it takes an id (vc:…), a name, or a path into a body \
+        (name/2).\nExit codes: 0 done, 1 you can fix it, 2 our fault.\n\nExamples:\n  \
+        medium demo\n  medium up &\n  medium spawn echo --name e && medium send e hi",
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What holds for every verb.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What holds for every verb.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "For every verb")]
+pub(crate) struct Global {
+    /// Print JSON on stdout, and errors as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no notes, only data and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Print no colour (as does the variable `NO_COLOR`)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// The node's data folder [default: the platform's own]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "MEDIUM_DATA",
+        value_name = "DIR",
+        hide_env = true,
+        long_help = "The node's data folder; a running node leaves its address and token there, where \
+            the verbs find them. Also: variable MEDIUM_DATA. Without either: $XDG_DATA_HOME/medium, or \
+            ~/.local/share/medium (macOS: ~/Library/Application Support/medium)"
+    )]
+    pub(crate) data: Option<PathBuf>,
+    /// The node's address: where verbs find it, where `up` listens
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "MEDIUM_API",
+        value_name = "URL",
+        hide_env = true,
+        long_help = "The node's address, http://HOST:PORT or HOST:PORT: where verbs find the node, and \
+            where `up` listens (port 0: any that is free). Also: variable MEDIUM_API"
+    )]
+    pub(crate) api: Option<String>,
+    /// What the node asks for before it changes anything
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIUM_TOKEN",
+        value_name = "TOKEN",
+        hide_env = true,
+        hide_env_values = true,
+        long_help = "What the node asks for before it changes anything; by default the one in the data \
+            folder. Prefer the variable MEDIUM_TOKEN: other users of this machine can see command lines"
+    )]
+    pub(crate) token: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a node until it is told to stop
+    #[command(
+        after_long_help = "Examples:\n  medium up\n  medium up --data ./node --api 127.0.0.1:0 --json\n  \
+        medium up --deterministic --seed 7 --ephemeral"
+    )]
+    Up(Up),
+    /// The tour: a node, virtual computers, sleep, a fork, a restart; needs nothing
+    #[command(
+        after_long_help = "Examples:\n  medium demo\n  medium demo --keep ./tour    # keeps what it made"
+    )]
+    Demo(Demo),
+    /// Give birth to a VC and print its id
+    #[command(
+        after_long_help = "Examples:\n  medium spawn ./my-pod --name mine --grant spawn\n  \
+        medium spawn echo --budget fuel=100000,messages=10\n  medium spawn --text 'Hello, World!'\n  \
+        medium spawn saved.image --name again"
+    )]
+    Spawn(Spawn),
+    /// Send a message and print the reply
+    #[command(
+        after_long_help = "Examples:\n  medium send counter 3.5\n  medium send e --file letter.txt --wait 0\n  \
+        date | medium send e -\n  medium send notary once --key order-17    # accepted once, however often sent"
+    )]
+    Send(Send),
+    /// Show a VC's log
+    #[command(after_long_help = "Examples:\n  medium logs hello\n  medium logs hello -f")]
+    Logs(Logs),
+    /// List VCs
+    #[command(after_long_help = "Examples:\n  medium ps\n  medium ps --all --json")]
+    Ps(Ps),
+    /// Show a VC, or a message, on one screen
+    #[command(after_long_help = "Examples:\n  medium show counter\n  medium show msg:…")]
+    Show(Show),
+    /// Show a VC's coordinates, or the difference between two
+    #[command(
+        after_long_help = "Examples:\n  medium shape ring\n  medium shape --diff echo counter"
+    )]
+    Shape(Shape),
+    /// Find VCs by a pattern over shapes
+    #[command(
+        after_long_help = "Examples:\n  medium find 'bytes<2MiB & hunger=0 & gives(text/eval)'\n  \
+        medium find 'parts>=2' -k 3"
+    )]
+    Find(Find),
+    /// Say what became of a message, and why
+    #[command(after_long_help = "Examples:\n  medium explain msg:…")]
+    Explain(Explain),
+    /// Make a copy of a VC that goes its own way, and print its id
+    #[command(after_long_help = "Examples:\n  medium fork counter --name counter-2")]
+    Fork(Fork),
+    /// Put a VC to sleep; a message wakes it
+    #[command(after_long_help = "Examples:\n  medium sleep notary")]
+    Sleep(One),
+    /// Wake a sleeping VC
+    #[command(after_long_help = "Examples:\n  medium wake notary")]
+    Wake(One),
+    /// Stop a VC: it takes no more turns, but can still be looked at
+    #[command(after_long_help = "Examples:\n  medium stop hello")]
+    Stop(One),
+    /// Remove a stopped VC: nothing is left of it
+    #[command(
+        after_long_help = "Examples:\n  medium remove hello\n  medium remove hello --force    # stops it first"
+    )]
+    Remove(Remove),
+    /// Take a part out of a VC's body, offer it to others, and print the message it became
+    #[command(
+        after_long_help = "Examples:\n  medium show ring    # shows the occurrences\n  medium strip ring 1"
+    )]
+    Strip(Strip),
+    /// Take a part into a VC's body and print its occurrence
+    #[command(
+        after_long_help = "Examples:\n  medium internalize e counter\n  medium internalize e msg:…\n  \
+        medium internalize e notes.txt --role notes"
+    )]
+    Internalize(Internalize),
+    /// Replace a part of a VC's body and print its occurrence
+    #[command(
+        override_usage = "medium upgrade [OPTIONS] <VC> [OCCURRENCE] <PART>",
+        after_long_help = "Examples:\n  medium upgrade e echo\n  medium upgrade e 1 echo"
+    )]
+    Upgrade(Upgrade),
+    /// Write a VC's image to a file, to go on elsewhere
+    #[command(
+        after_long_help = "Examples:\n  medium freeze notary -o notary.image\n  \
+        medium freeze notary -o - | medium --api other:7700 spawn /dev/stdin"
+    )]
+    Freeze(Freeze),
+    /// Show whom a VC was forked from
+    #[command(after_long_help = "Examples:\n  medium lineage counter-2")]
+    Lineage(One),
+    /// Check data folder, node and store, and say what to do
+    #[command(after_long_help = "Examples:\n  medium doctor\n  medium doctor --json")]
+    Doctor,
+    /// Print completions for a shell
+    #[command(
+        after_long_help = "Examples:\n  medium completions bash > ~/.local/share/bash-completion/completions/medium"
+    )]
+    Completions(Completions),
+    /// Print the manual, every verb included
+    #[command(
+        after_long_help = "Examples:\n  medium man | man -l -\n  medium man --output ~/.local/share/man/man1"
+    )]
+    Man(Man),
+}
+
+/// A verb that takes one VC and nothing else.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Keep nothing: no data folder, all VCs end with the node
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// One worker, seeded order, virtual time: the same seed gives the same trace
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+    /// The seed of a deterministic node
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "deterministic",
+        default_value_t = 0
+    )]
+    pub(crate) seed: u64,
+    /// Threads that take turns; 0 for one per core
+    #[arg(
+        long,
+        short,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "deterministic"
+    )]
+    pub(crate) workers: usize,
+    /// Let other machines reach the API; they need the token even to read
+    #[arg(long)]
+    pub(crate) listen_anywhere: bool,
+    /// Memory for VCs, in bytes (K, M and G allowed); above it idle ones are put to sleep
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: Option<usize>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep the data folder and the pods in this new directory
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+/// `spawn`.
+#[derive(Debug, Args)]
+pub(crate) struct Spawn {
+    /// A pod directory, a pod that comes with the medium, a native behaviour, an image file, or msg:…
+    #[arg(required_unless_present = "text", value_name = "WHAT")]
+    pub(crate) what: Option<String>,
+    /// A literal: a VC that says this text; with a native behaviour, its argument
+    #[arg(long, short, allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
+    /// What you call it; unique on the node
+    #[arg(long, short)]
+    pub(crate) name: Option<String>,
+    /// A power it is granted, beside the harmless ones (repeatable): spawn, fork, …
+    #[arg(long, short, value_name = "POWER")]
+    pub(crate) grant: Vec<Power>,
+    /// What it may spend in its life: fuel=N,messages=N,children=N,outside=N,motes=N
+    #[arg(long, short, value_name = "PURSE", value_delimiter = ',', value_parser = coin)]
+    pub(crate) budget: Vec<(Coin, u64)>,
+    /// It ends with the node, even where the node has a store
+    #[arg(long)]
+    pub(crate) volatile: bool,
+    /// Keep the last N messages it received, for replay
+    #[arg(long, value_name = "N")]
+    pub(crate) record: Option<u32>,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// Whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// The contents; `-` reads them from stdin
+    #[arg(
+        allow_negative_numbers = true,
+        required_unless_present = "file",
+        conflicts_with = "file"
+    )]
+    pub(crate) text: Option<String>,
+    /// Read the contents from a file
+    #[arg(long, short, value_name = "F")]
+    pub(crate) file: Option<PathBuf>,
+    /// By which channel
+    #[arg(long, short, default_value_t = Channel::MAIN)]
+    pub(crate) channel: Channel,
+    /// How long to wait for a reply, in milliseconds; 0 prints the message's id instead
+    #[arg(long, short, value_name = "MS", default_value_t = ASK_MS_DEFAULT)]
+    pub(crate) wait: u64,
+    /// Idempotency key: of messages with the same key, only the first is accepted
+    #[arg(long, short)]
+    pub(crate) key: Option<String>,
+    /// How long the message lives, in milliseconds [default: 24 hours]
+    #[arg(long, value_name = "MS")]
+    pub(crate) expires: Option<u64>,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// Whose: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// Go on with what it writes, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only lines after this number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) after: u64,
+}
+
+/// `ps`.
+#[derive(Debug, Args)]
+pub(crate) struct Ps {
+    /// Those nested in bodies, too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = genesis::limits::PAGE_MAX)]
+    pub(crate) limit: usize,
+    /// Only those after this id, in the order of ids
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A VC (id, name or path) or a message (msg:…)
+    pub(crate) what: String,
+}
+
+/// `shape`.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Whose: an id, a name, or a path into a body
+    #[arg(required_unless_present = "diff", conflicts_with = "diff")]
+    pub(crate) vc: Option<String>,
+    /// Only where these two differ
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    pub(crate) diff: Vec<String>,
+}
+
+/// `find`.
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// Bounds on dimensions, `gives(channel)`, `needs(channel)`; `&` and `|` between
+    #[arg(required_unless_present = "feeds")]
+    pub(crate) pattern: Option<String>,
+    /// At most so many
+    #[arg(long = "limit", short = 'k', value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Only those that give what this VC hungers for
+    #[arg(long, value_name = "VC")]
+    pub(crate) feeds: Option<String>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Which message: msg:…
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) message: String,
+}
+
+/// `fork`.
+#[derive(Debug, Args)]
+pub(crate) struct Fork {
+    /// Of whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// What you call the copy; unique on the node
+    #[arg(long, short)]
+    pub(crate) name: Option<String>,
+}
+
+/// `remove`.
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// Stop it first if it lives
+    #[arg(long, short)]
+    pub(crate) force: bool,
+}
+
+/// `strip`.
+#[derive(Debug, Args)]
+pub(crate) struct Strip {
+    /// Of whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// Which part: its number in `medium show`
+    pub(crate) occurrence: u64,
+}
+
+/// How a part is described, for `internalize` and `upgrade`.
+#[derive(Debug, Args)]
+pub(crate) struct PartOptions {
+    /// The argument of a native behaviour
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) argument: Option<String>,
+    /// The digest of the code that reads and tests a file, in hexadecimal
+    #[arg(long, value_name = "HEX")]
+    pub(crate) decoder: Option<Digest>,
+    /// Skip the test of the part; the node's log says so
+    #[arg(long = "override")]
+    pub(crate) by_override: bool,
+}
+
+/// `internalize`.
+#[derive(Debug, Args)]
+pub(crate) struct Internalize {
+    /// Into whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// A native behaviour, a file, or a message (msg:…)
+    pub(crate) part: String,
+    /// What the part is called inside the body
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// How the part is described.
+    #[command(flatten)]
+    pub(crate) options: PartOptions,
+}
+
+/// `upgrade`.
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    /// Whose: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// [OCCURRENCE] <PART>: the number of the part to replace (else: the one of the same name), and a
+    /// native behaviour, a file, or a message (msg:…)
+    #[arg(num_args = 1..=2, required = true, value_name = "PART")]
+    pub(crate) part: Vec<String>,
+    /// How the part is described.
+    #[command(flatten)]
+    pub(crate) options: PartOptions,
+}
+
+/// `freeze`.
+#[derive(Debug, Args)]
+pub(crate) struct Freeze {
+    /// Whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// The file to write; `-` for stdout
+    #[arg(long, short, value_name = "F")]
+    pub(crate) output: PathBuf,
+    /// Overwrite the file if it is there
+    #[arg(long, short)]
+    pub(crate) force: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write one file per verb into this directory instead
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// One entry of a purse: `fuel=1000`.
+fn coin(text: &str) -> Result<(Coin, u64), String> {
+    let (name, amount) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not of the form COIN=N, as `fuel=100000` is"))?;
+    let coin = Coin::ALL
+        .into_iter()
+        .find(|coin| coin.name() == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = Coin::ALL.into_iter().map(Coin::name).collect();
+            format!("there is no coin `{name}`; there are {}", names.join(", "))
+        })?;
+    let amount = amount
+        .replace('_', "")
+        .parse()
+        .map_err(|_| format!("`{amount}` is not a whole number from 0 to {}", u64::MAX))?;
+    Ok((coin, amount))
+}
+
+/// A size in bytes: `65536`, `64K`, `2G`.
+fn bytes(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    digits
+        .replace('_', "")
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| format!("`{text}` is not a number of bytes, as `65536` or `512M` is"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb
+                .get_after_long_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains(&format!("medium {}", verb.get_name())),
+                "{}",
+                verb.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn amounts_are_checked_at_the_boundary() {
+        assert_eq!(coin("fuel=1_000"), Ok((Coin::Fuel, 1_000)));
+        for bad in ["fuel", "gold=1", "fuel=", "fuel=-1", "fuel=1e3"] {
+            assert!(coin(bad).is_err(), "{bad}");
+        }
+        assert_eq!(bytes("64K"), Ok(65_536));
+        for bad in [
+            "",
+            "K",
+            "1.5G",
+            "-1",
+            "99999999999999999999",
+            "18446744073709551615G",
+        ] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_a_text_not_a_flag() {
+        let cli = Cli::try_parse_from(["medium", "send", "counter", "-3.5"]).unwrap();
+        let Verb::Send(send) = cli.verb else {
+            panic!("not send")
+        };
+        assert_eq!(send.text.as_deref(), Some("-3.5"));
+    }
+}

@@ -1,0 +1,325 @@
+//! A node: a runtime, its store and its HTTP API, started and stopped together.
+//!
+//! What is started first ends last: data folder (with its lock), secret and token, socket, runtime,
+//! `node.json`, server. A node that is killed leaves only a stale `node.json`; the operating system
+//! takes the lock back.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::clock::{Clock, VirtualClock};
+use actors::runtime::{Config, Runtime};
+use actors::store::{Store, StoreError};
+use adapters::store::memory::MemoryStore;
+use adapters::store::redb::{LastRun, RedbStore};
+use genesis::limits::CONTENTS_POLICY_MAX;
+use genesis::refusal::{Code, Refusal};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::clock::SystemClock;
+use crate::folder::{self, Announcement};
+use crate::server::{self, Api, ApiConfig};
+use crate::stop::Stop;
+
+/// How long a stopping node waits for requests under way, in milliseconds; then they are cut off.
+pub const SHUTDOWN_MS_MAX: u64 = 5_000;
+/// Bytes of states and mailboxes in memory, unless told otherwise; beyond it, idle VCs go to sleep.
+pub const MEMORY_BYTES_DEFAULT: usize = 1 << 30;
+/// Where the API listens, unless told otherwise.
+pub const API_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7700);
+
+/// How to run a node. [`NodeConfig::default`] is ephemeral.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Where what survives is kept; none for an ephemeral node, of which nothing does.
+    pub data: Option<PathBuf>,
+    /// Where the API listens; port 0 for any that is free.
+    pub api: SocketAddr,
+    /// Whether the API may be reached from other machines. Those need the token even to read.
+    pub listen_anywhere: bool,
+    /// One worker, order by seed, virtual time: the same requests give the same traces.
+    pub deterministic: bool,
+    /// The seed of all order and randomness.
+    pub seed: u64,
+    /// Threads that turn VCs; 0 for one per core.
+    pub workers: usize,
+    /// States and mailboxes above this many bytes: idle VCs go to sleep.
+    pub memory_bytes_max: usize,
+    /// Largest contents the node accepts, in bytes.
+    pub contents_bytes_max: u64,
+    /// Whether VCs keep the hash chains of their traces; deterministic nodes do anyway.
+    pub trace: bool,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            data: None,
+            api: API_DEFAULT,
+            listen_anywhere: false,
+            deterministic: false,
+            seed: 0,
+            workers: 0,
+            memory_bytes_max: MEMORY_BYTES_DEFAULT,
+            contents_bytes_max: CONTENTS_POLICY_MAX,
+            trace: false,
+        }
+    }
+}
+
+/// A running node. Call [`Node::stop`] when done: one that is only dropped goes on until it is asked to
+/// stop, and then leaves `node.json` behind.
+#[derive(Debug)]
+pub struct Node {
+    api: Api,
+    bound: SocketAddr,
+    folder: Option<PathBuf>,
+    server: JoinHandle<()>,
+    /// The API only knows it weakly: when the runtime is gone and this is dropped, the folder is free.
+    store: Arc<dyn Store>,
+}
+
+impl Node {
+    /// Starts a node. When it returns, requests are answered.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if the data folder or the address is in use, or the folder is of another
+    /// kind; [`Code::Denied`] for an address that others can reach, unless `listen_anywhere`;
+    /// [`Code::Corrupt`], [`Code::DiskFull`] or [`Code::Io`] if the folder cannot be used.
+    pub async fn start(config: NodeConfig) -> Result<Self, Refusal> {
+        if !config.api.ip().is_loopback() && !config.listen_anywhere {
+            return Err(Refusal::new(
+                Code::Denied,
+                format!("{} can be reached from other machines", config.api.ip()),
+            )
+            .who(config.api)
+            .hint("listen on 127.0.0.1, or allow it with `--listen-anywhere`"));
+        }
+        let data = config.data.clone();
+        let store = tokio::task::spawn_blocking(move || open_store(data.as_deref()))
+            .await
+            .map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
+        let folder = config.data.as_deref();
+        let secret = match folder {
+            _ if config.deterministic => folder::seeded_secret(folder, config.seed)?,
+            Some(folder) => folder::secret(folder)?,
+            None => folder::fresh_secret()?,
+        };
+        let token = folder::token(folder)?;
+        let (listener, bound) = bind(config.api).await?;
+        let clock: Arc<dyn Clock> = if config.deterministic {
+            Arc::new(VirtualClock::default())
+        } else {
+            Arc::new(SystemClock::default())
+        };
+        let runtime = Runtime::start(Config {
+            workers: if config.deterministic {
+                1
+            } else {
+                config.workers
+            },
+            seed: config.seed,
+            deterministic: config.deterministic,
+            secret,
+            clock: clock.clone(),
+            natives: Runtime::natives(),
+            store: Some(store.clone()),
+            memory_bytes_max: config.memory_bytes_max,
+            trace: config.trace || config.deterministic,
+        })
+        .await?;
+        if config.deterministic {
+            tokio::spawn(pace(runtime.clone(), clock.clone()));
+        }
+        let announcement = Announcement {
+            api: folder::base_of(bound),
+            token,
+            pid: std::process::id(),
+            id: runtime.owner().to_string(),
+        };
+        if let Some(folder) = folder
+            && let Err(refusal) = announcement.write(folder)
+        {
+            runtime.shutdown().await;
+            return Err(refusal);
+        }
+        let api = Api::new(ApiConfig {
+            runtime,
+            clock,
+            store: Arc::downgrade(&store),
+            data: config.data.clone(),
+            announcement,
+            bound,
+            deterministic: config.deterministic,
+            contents_bytes_max: config.contents_bytes_max,
+            stop: Stop::default(),
+        });
+        let server = tokio::spawn(server::serve(listener, api.clone()));
+        tracing::info!(api = api.base(), owner = api.owner(), "the node is up");
+        Ok(Self {
+            api,
+            bound,
+            folder: config.data,
+            server,
+            store,
+        })
+    }
+
+    /// Where the API listens, with the port it was given.
+    pub const fn address(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The base of the API for those on this machine: `http://127.0.0.1:7700`.
+    pub fn base(&self) -> &str {
+        self.api.base()
+    }
+
+    /// What a request must carry that changes something.
+    pub fn token(&self) -> &str {
+        self.api.token()
+    }
+
+    /// The runtime below the API, for those in the same process.
+    pub fn runtime(&self) -> &Runtime {
+        self.api.runtime()
+    }
+
+    /// The signal that stops the node; whoever gives it need not wait.
+    pub fn stopper(&self) -> Stop {
+        self.api.stop().clone()
+    }
+
+    /// Waits until somebody asks the node to stop, by the API or by [`Node::stopper`]. Cancel-safe.
+    pub async fn asked_to_stop(&self) {
+        self.api.stop().given().await;
+    }
+
+    /// Stops the node cleanly: asks under way end as unreachable, event sockets are closed, everything
+    /// accepted is committed, `node.json` is removed and the folder is free for another node.
+    ///
+    /// Requests have [`SHUTDOWN_MS_MAX`] to end.
+    ///
+    /// # Errors
+    /// [`Code::Io`] if `node.json` could not be removed, [`Code::Internal`] if the server had failed;
+    /// the node has stopped all the same.
+    pub async fn stop(self) -> Result<(), Refusal> {
+        let Self {
+            api,
+            bound: _,
+            folder,
+            mut server,
+            store,
+        } = self;
+        api.stop().give();
+        let grace = Duration::from_millis(SHUTDOWN_MS_MAX);
+        let served = if let Ok(ended) = tokio::time::timeout(grace, &mut server).await {
+            ended.map_err(|error| {
+                Refusal::new(Code::Internal, format!("the API had failed: {error}"))
+            })
+        } else {
+            server.abort();
+            tracing::warn!("requests were still under way after {SHUTDOWN_MS_MAX} ms");
+            Ok(())
+        };
+        if !api.sockets_closed(grace).await {
+            tracing::warn!("event sockets were still open after {SHUTDOWN_MS_MAX} ms");
+        }
+        api.runtime().shutdown().await;
+        let removed = folder.as_deref().map_or(Ok(()), Announcement::remove);
+        drop(api);
+        let others = Arc::downgrade(&store);
+        drop(store);
+        released(&others, grace).await;
+        tracing::info!("the node has stopped");
+        served.and(removed)
+    }
+}
+
+/// Lets virtual time keep pace with the time of day, in steps, so that timers of a deterministic node
+/// run out while somebody watches. What happens within a step is decided by the seed alone.
+async fn pace(runtime: Runtime, clock: Arc<dyn Clock>) {
+    const STEP_MS: u64 = 20;
+    let mut steps = tokio::time::interval(Duration::from_millis(STEP_MS));
+    steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        steps.tick().await;
+        // An error is the end of the runtime.
+        if runtime
+            .run_until(clock.now().plus_ms(STEP_MS))
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Waits until nobody uses the store any more, so that its folder can be opened again.
+async fn released(store: &std::sync::Weak<dyn Store>, grace: Duration) {
+    let gone = async {
+        while store.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if tokio::time::timeout(grace, gone).await.is_err() {
+        tracing::warn!("the store was still in use after {} ms", grace.as_millis());
+    }
+}
+
+fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
+    let Some(folder) = data else {
+        return Ok(Arc::new(MemoryStore::new()));
+    };
+    let (store, opened) = RedbStore::open(folder).map_err(|error| refused(folder, &error))?;
+    if opened.last_run == LastRun::Unclean {
+        tracing::warn!(folder = %folder.display(), "the last run was cut off; the store was verified");
+    }
+    if let Some(format) = opened.migrated_from {
+        tracing::info!(folder = %folder.display(), format, "the store was migrated from an older format");
+    }
+    Ok(Arc::new(store))
+}
+
+/// What the store of a folder said, as everyone else says it.
+fn refused(folder: &Path, error: &StoreError) -> Refusal {
+    let (code, hint) = match error {
+        StoreError::Full { .. } => (Code::DiskFull, "free some space and start the node again"),
+        StoreError::Corrupt { .. } => (
+            Code::Corrupt,
+            "restore the folder from a backup; nothing in it was changed",
+        ),
+        StoreError::InUse { .. } => (
+            Code::Conflict,
+            "talk to that node, stop it, or give another folder with `--data`",
+        ),
+        StoreError::Version { .. } => (
+            Code::Conflict,
+            "use the newer program, or another folder with `--data`",
+        ),
+        _ => (Code::Io, "check that the folder is yours to read and write"),
+    };
+    Refusal::new(code, error.to_string())
+        .who(folder.display())
+        .hint(hint)
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Refusal> {
+    let refused = |error: std::io::Error| {
+        let code = match error.kind() {
+            std::io::ErrorKind::AddrInUse => Code::Conflict,
+            std::io::ErrorKind::PermissionDenied => Code::Denied,
+            _ => Code::Io,
+        };
+        Refusal::new(code, format!("cannot listen on {address}: {error}"))
+            .who(address)
+            .hint("give another address with `--api`; `--api 127.0.0.1:0` takes any free port")
+    };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
+}

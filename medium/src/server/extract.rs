@@ -1,0 +1,164 @@
+//! What handlers take from a request, checked once: the VC it is about, its parameters, its body.
+
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use genesis::id::{MessageId, VcId};
+use genesis::limits::CONTENTS_INLINE_MAX;
+use genesis::refusal::{Code, Refusal};
+use genesis::wire::VALUE_BYTES_MAX;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Api;
+use super::failure::{Failure, clip, malformed};
+
+/// Longest JSON body, in bytes, where nothing else is said: refuse. Room for a part of
+/// [`CONTENTS_INLINE_MAX`] in base64, and then some.
+pub const JSON_BYTES_MAX: usize = 256 * 1024;
+/// Longest body of a spawn, in bytes: an image of [`VALUE_BYTES_MAX`] in base64. Refuse.
+pub const SPAWN_BYTES_MAX: usize = VALUE_BYTES_MAX / 3 * 4 + JSON_BYTES_MAX;
+/// How long a body may pause, in milliseconds: refuse.
+pub const BODY_MS_MAX: u64 = 30_000;
+
+const _: () = assert!(CONTENTS_INLINE_MAX / 3 * 4 < JSON_BYTES_MAX / 2);
+
+/// The VC that the path names.
+pub(super) struct Vc(pub(super) VcId);
+
+impl FromRequestParts<Api> for Vc {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let name = segment(parts, api).await?;
+        Ok(Self(api.runtime().resolve(&name).await?))
+    }
+}
+
+/// The message that the path names.
+pub(super) struct Msg(pub(super) MessageId);
+
+impl FromRequestParts<Api> for Msg {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let text = segment(parts, api).await?;
+        Ok(Self(message_id(&text)?))
+    }
+}
+
+/// Reads a message's id.
+pub(super) fn message_id(text: &str) -> Result<MessageId, Refusal> {
+    text.parse().map_err(|error| {
+        malformed(format!("`{}` is not a message's id: {error}", clip(text))).who(clip(text))
+    })
+}
+
+/// The one variable segment of the path, decoded.
+async fn segment(parts: &mut Parts, api: &Api) -> Result<String, Refusal> {
+    match Path::<String>::from_request_parts(parts, api).await {
+        Ok(Path(text)) => Ok(text),
+        Err(rejection) => Err(malformed(format!("the path: {}", rejection.body_text()))),
+    }
+}
+
+/// The parameters behind the `?`.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Failure> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(
+                malformed(format!("the parameters: {}", rejection.body_text()))
+                    .hint("`/openapi.json` lists the parameters of every endpoint")
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// A parameter that is on as `?all`, `?all=1` or `?all=true`.
+pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" | "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(serde::de::Error::custom("expected true or false")),
+    }
+}
+
+/// A JSON body of at most `MAX` bytes; an empty one is `{}`.
+pub(super) struct Json<T, const MAX: usize = JSON_BYTES_MAX>(pub(super) T);
+
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<Api> for Json<T, MAX> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        let (bytes, _room) = read(request.into_body(), MAX, "a body of this kind", api).await?;
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(text).map(Self).map_err(|error| {
+            malformed(format!("the body: {error}"))
+                .hint("`/openapi.json` has the schema of every body")
+                .into()
+        })
+    }
+}
+
+/// Reads a body of at most `bytes_max` bytes, as it comes in; the permit is its room in memory.
+///
+/// # Errors
+/// [`Code::TooLarge`] before the first byte if its length is announced, else as soon as it is longer;
+/// [`Code::Busy`] if the bodies of other requests take the memory; [`Code::Malformed`] if it is cut off
+/// or pauses for longer than [`BODY_MS_MAX`].
+pub(super) async fn read(
+    body: Body,
+    bytes_max: usize,
+    what: &str,
+    api: &Api,
+) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    let too_large = |size: &str| {
+        Refusal::new(
+            Code::TooLarge,
+            format!("{what} has at most {bytes_max} bytes, this one {size}"),
+        )
+    };
+    let hint = body.size_hint();
+    if hint.lower() > bytes_max as u64 {
+        return Err(too_large(&format!("has {}", hint.lower())));
+    }
+    let announced = hint.exact().and_then(|len| usize::try_from(len).ok());
+    let room_kib = announced.unwrap_or(bytes_max).div_ceil(1024);
+    let room = u32::try_from(room_kib)
+        .ok()
+        .and_then(|kib| api.0.bodies_kib.clone().try_acquire_many_owned(kib).ok())
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::Busy,
+                "the node is reading as many bodies as it has memory for",
+            )
+            .hint("try again in a moment")
+        })?;
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
+    let mut frames = body.into_data_stream();
+    let pause = Duration::from_millis(BODY_MS_MAX);
+    loop {
+        match tokio::time::timeout(pause, frames.next()).await {
+            Ok(None) => return Ok((bytes.freeze(), room)),
+            Ok(Some(Ok(frame))) if bytes.len() + frame.len() <= bytes_max => {
+                bytes.extend_from_slice(&frame);
+            }
+            Ok(Some(Ok(_))) => return Err(too_large("has more")),
+            Ok(Some(Err(error))) => {
+                return Err(malformed(format!("the body was cut off: {error}")));
+            }
+            Err(_) => return Err(malformed(format!("the body paused for {BODY_MS_MAX} ms"))),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Changes of a body: parts that are taken out, taken in and replaced.
+
+use axum::Json as Answered;
+use axum::extract::State;
+use bytes::Bytes;
+use data_encoding::BASE64;
+use genesis::id::MessageId;
+use genesis::limits::CONTENTS_INLINE_MAX;
+use genesis::refusal::{Code, Refusal};
+use serde::{Deserialize, Serialize};
+
+use actors::birth::{CodeBirth, PartBirth};
+
+use super::Api;
+use super::extract::{Json, Vc, message_id};
+use super::failure::{Answer, malformed};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StripRequest {
+    occurrence: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Stripped {
+    message: String,
+}
+
+/// Takes a part out of a body and broadcasts it as a message.
+pub(super) async fn strip(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Json(StripRequest { occurrence }): Json<StripRequest>,
+) -> Answer<Answered<Stripped>> {
+    let message = api.runtime().strip(id, occurrence).await?;
+    Ok(Answered(Stripped {
+        message: message.to_string(),
+    }))
+}
+
+/// A part as it is written: one of `native`, `base64`, `message`, and what belongs to it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PartRequest {
+    native: Option<String>,
+    version: Option<u32>,
+    argument: Option<String>,
+    base64: Option<String>,
+    decoder: Option<String>,
+    message: Option<String>,
+}
+
+impl PartRequest {
+    fn part(self, role: Option<String>) -> Result<Part, Refusal> {
+        let Self {
+            native,
+            version,
+            argument,
+            base64,
+            decoder,
+            message,
+        } = self;
+        if native.is_none() && (version.is_some() || argument.is_some()) {
+            return Err(malformed("`version` and `argument` belong to `native`"));
+        }
+        if base64.is_none() && decoder.is_some() {
+            return Err(malformed("`decoder` belongs to `base64`"));
+        }
+        let code = match (native, base64, message) {
+            (Some(name), None, None) => CodeBirth::Native {
+                name,
+                version,
+                argument: argument.unwrap_or_default().into(),
+            },
+            (None, Some(text), None) => {
+                let decoder = decoder.map(|text| text.parse()).transpose();
+                let decoder = decoder.map_err(|error| malformed(format!("`decoder`: {error}")))?;
+                let contents = contents(&text)?;
+                CodeBirth::Data { contents, decoder }
+            }
+            (None, None, Some(message)) => return Ok(Part::Stripped(message_id(&message)?)),
+            _ => {
+                return Err(malformed(
+                    "`part` has exactly one of `native`, `base64`, `message`",
+                ));
+            }
+        };
+        Ok(Part::New(PartBirth { role, code }))
+    }
+}
+
+/// A part that is to be taken in.
+enum Part {
+    New(PartBirth),
+    /// One that another VC stripped: it comes as it was, with its role.
+    Stripped(MessageId),
+}
+
+fn contents(text: &str) -> Result<Bytes, Refusal> {
+    let bytes = BASE64
+        .decode(text.as_bytes())
+        .map_err(|error| malformed(format!("`base64` is not base64: {error}")))?;
+    if bytes.len() > CONTENTS_INLINE_MAX {
+        let what = format!(
+            "a part has at most {CONTENTS_INLINE_MAX} bytes here, this one has {}",
+            bytes.len()
+        );
+        return Err(Refusal::new(Code::TooLarge, what)
+            .hint("spawn a pod with the file in it, and strip the part from there"));
+    }
+    Ok(bytes.into())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InternalizeRequest {
+    part: PartRequest,
+    #[serde(default)]
+    r#override: bool,
+    role: Option<String>,
+}
+
+/// The place of a part in a body.
+#[derive(Serialize)]
+pub(super) struct Placed {
+    occurrence: u64,
+}
+
+/// Takes a part into a body, after its test.
+pub(super) async fn internalize(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Json(request): Json<InternalizeRequest>,
+) -> Answer<Answered<Placed>> {
+    let named = request.role.is_some();
+    let occurrence = match request.part.part(request.role)? {
+        Part::New(part) => {
+            api.runtime()
+                .internalize(id, part, request.r#override)
+                .await?
+        }
+        Part::Stripped(_) if named || request.r#override => {
+            return Err(malformed(
+                "a stripped part comes as it was, and is tested: no `role`, no `override`",
+            )
+            .into());
+        }
+        Part::Stripped(message) => api.runtime().adopt(id, message).await?,
+    };
+    Ok(Answered(Placed { occurrence }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpgradeRequest {
+    occurrence: Option<u64>,
+    part: PartRequest,
+    #[serde(default)]
+    r#override: bool,
+    role: Option<String>,
+}
+
+/// Replaces a part of a body, keeping its state; on any failure the old one stays.
+pub(super) async fn upgrade(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Json(request): Json<UpgradeRequest>,
+) -> Answer<Answered<Placed>> {
+    let Part::New(part) = request.part.part(request.role)? else {
+        return Err(malformed("a stripped part cannot replace another")
+            .hint("internalize it, and strip the old one")
+            .into());
+    };
+    let upgraded = api
+        .runtime()
+        .upgrade(id, request.occurrence, part, request.r#override);
+    Ok(Answered(Placed {
+        occurrence: upgraded.await?,
+    }))
+}

@@ -1,0 +1,237 @@
+//! The VCs of a node: listed, found, shown and born.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answered;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use genesis::channel::Channel;
+use genesis::id::{Digest, VcId};
+use genesis::limits::{LOG_LINES_MAX, PAGE_MAX};
+use genesis::refusal::{Code, Refusal};
+use serde::{Deserialize, Serialize};
+
+use actors::life::Life;
+use actors::view::{Hit, ListQuery, LogPage, Portrait, Summary};
+
+use super::Api;
+use super::extract::{Json, Params, SPAWN_BYTES_MAX, Vc, flag};
+use super::failure::{Answer, clip, malformed};
+use crate::spawn::{self, Policy, SpawnRequest, Spawned};
+
+/// How many hits `find` gives unless told otherwise.
+const HITS_DEFAULT: usize = 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    #[serde(default, deserialize_with = "flag")]
+    all: bool,
+    after: Option<String>,
+    #[serde(default)]
+    limit: usize,
+}
+
+/// A page of VCs, in the order of their ids; the header `x-medium-next` says where the next begins.
+pub(super) async fn list(
+    State(api): State<Api>,
+    Params(params): Params<ListParams>,
+) -> Answer<(HeaderMap, Answered<Vec<Summary>>)> {
+    let after = params.after.map(|text| {
+        text.parse::<VcId>()
+            .map_err(|error| malformed(format!("`after={}`: {error}", clip(&text))))
+    });
+    let query = ListQuery {
+        all: params.all,
+        after: after.transpose()?,
+        limit: params.limit.min(PAGE_MAX),
+    };
+    let (page, next) = api.runtime().list(query).await?;
+    let mut headers = HeaderMap::new();
+    if let Some(next) = next {
+        headers.insert("x-medium-next", ascii(&next.to_string())?);
+    }
+    Ok((headers, Answered(page)))
+}
+
+fn ascii(text: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(text).map_err(|error| Refusal::new(Code::Internal, error.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindParams {
+    pattern: Option<String>,
+    k: Option<usize>,
+    feeds: Option<String>,
+}
+
+/// VCs that match a pattern, or give what another one hungers for, or both.
+pub(super) async fn find(
+    State(api): State<Api>,
+    Params(params): Params<FindParams>,
+) -> Answer<Answered<Vec<Hit>>> {
+    let pattern = match (params.pattern, params.feeds) {
+        (None, None) => {
+            return Err(malformed("give a pattern, or whom to feed")
+                .hint("`?pattern=gives(main)` or `?feeds=<vc>`; `?pattern=all` finds everything")
+                .into());
+        }
+        (Some(pattern), None) => pattern,
+        (pattern, Some(hungry)) => {
+            let hungry = api.runtime().resolve(&hungry).await?;
+            let hunger = api.runtime().show(hungry).await?.hunger;
+            match feeding(pattern.as_deref(), &hunger) {
+                Some(pattern) => pattern,
+                None => return Ok(Answered(Vec::new())),
+            }
+        }
+    };
+    let limit = params.k.unwrap_or(HITS_DEFAULT).min(PAGE_MAX);
+    Ok(Answered(api.runtime().find(&pattern, limit).await?))
+}
+
+/// The pattern of what meets one of these needs; none if there are none.
+fn feeding(pattern: Option<&str>, hunger: &[Channel]) -> Option<String> {
+    let gives: Vec<_> = hunger
+        .iter()
+        .map(|channel| format!("gives({channel})"))
+        .collect();
+    let gives = gives.join(" | ");
+    match pattern {
+        _ if gives.is_empty() => None,
+        Some(pattern) => Some(format!("({pattern}) & ({gives})")),
+        None => Some(gives),
+    }
+}
+
+/// Gives birth to a VC, or brings a frozen one back.
+pub(super) async fn spawn(
+    State(api): State<Api>,
+    Json(request): Json<SpawnRequest, SPAWN_BYTES_MAX>,
+) -> Answer<(StatusCode, Answered<Spawned>)> {
+    let policy = Policy {
+        durable: api.data().is_some(),
+        contents_bytes_max: api.0.config.contents_bytes_max,
+    };
+    let spawned = spawn::spawn(api.runtime(), policy, request).await?;
+    Ok((StatusCode::CREATED, Answered(spawned)))
+}
+
+/// A VC on one screen.
+pub(super) async fn show(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<Portrait>> {
+    Ok(Answered(api.runtime().show(id).await?))
+}
+
+/// Where a VC is among all shapes.
+#[derive(Serialize)]
+pub(super) struct ShapeView {
+    id: String,
+    shape: BTreeMap<String, i64>,
+    body_digest: String,
+    image_digest: String,
+    needs: Vec<Channel>,
+    gives: Vec<Channel>,
+    hunger: Vec<Channel>,
+}
+
+/// A VC's coordinates, and the channels they come from.
+pub(super) async fn shape(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<ShapeView>> {
+    let portrait = api.runtime().show(id).await?;
+    Ok(Answered(ShapeView {
+        id: id.to_string(),
+        shape: portrait.shape,
+        body_digest: portrait.body_digest,
+        image_digest: portrait.image_digest,
+        needs: portrait.needs,
+        gives: portrait.gives,
+        hunger: portrait.hunger,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogParams {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+/// A VC's log, after a line.
+pub(super) async fn logs(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Params(params): Params<LogParams>,
+) -> Answer<Answered<LogPage>> {
+    let limit = params.limit.unwrap_or(LOG_LINES_MAX).min(LOG_LINES_MAX);
+    Ok(Answered(api.runtime().logs(id, params.after, limit).await?))
+}
+
+/// One ancestor of a VC.
+#[derive(Serialize)]
+pub(super) struct Ancestor {
+    id: String,
+    name: Option<String>,
+    life: Option<Life>,
+}
+
+/// A VC and those it was forked from, nearest first.
+pub(super) async fn lineage(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<Vec<Ancestor>>> {
+    let lineage = api.runtime().lineage(id).await?;
+    let view = |(id, name, life): (VcId, _, _)| Ancestor {
+        id: id.to_string(),
+        name,
+        life,
+    };
+    Ok(Answered(lineage.into_iter().map(view).collect()))
+}
+
+/// A VC, frozen.
+pub(super) async fn image(State(api): State<Api>, Vc(id): Vc) -> Answer<Response> {
+    let image = api.runtime().freeze(id).await?;
+    // Up to 64 MiB are encoded and digested: not on a thread that others wait for.
+    let (bytes, digest) = tokio::task::spawn_blocking(move || {
+        image.to_bytes().map(|bytes| {
+            let digest = Digest::of(&bytes);
+            (bytes, digest)
+        })
+    })
+    .await
+    .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?
+    .map_err(|error| Refusal::new(Code::TooLarge, format!("the image: {error}")).who(id))?;
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
+        (
+            header::HeaderName::from_static("x-medium-image-digest"),
+            ascii(&digest.to_string())?,
+        ),
+    ];
+    Ok((headers, Body::from(bytes)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_feeds_a_vc_gives_what_it_needs() {
+        let hunger: Vec<Channel> = ["mem/read", "text/eval"]
+            .iter()
+            .map(|c| c.parse().unwrap())
+            .collect();
+        assert_eq!(feeding(Some("all"), &[]), None);
+        assert_eq!(
+            feeding(None, &hunger[..1]).as_deref(),
+            Some("gives(mem/read)")
+        );
+        assert_eq!(
+            feeding(Some("bytes<1 | parts=2"), &hunger).as_deref(),
+            Some("(bytes<1 | parts=2) & (gives(mem/read) | gives(text/eval))"),
+        );
+    }
+}

@@ -1,0 +1,317 @@
+//! How a request becomes a VC: from a pod, a text, a native behaviour, an image or a message to a
+//! [`Birth`].
+//!
+//! What a pod asks for and what it gets are two things. Powers that harm nobody
+//! ([`Grants::HARMLESS`]) it gets; others are *withheld*, and shown, unless whoever spawns it names
+//! them. Pods in the binary come with the program and get all they ask for.
+
+use std::collections::BTreeMap;
+
+use actors::birth::{Birth, CodeBirth, PartBirth};
+use actors::runtime::Runtime;
+use bytes::Bytes;
+use genesis::id::{MessageId, VcId};
+use genesis::image::Image;
+use genesis::limits::JOURNAL_LEN_MAX;
+use genesis::literal::{self, Lifted};
+use genesis::message::Kind;
+use genesis::power::{Grants, Power};
+use genesis::purse::{Coin, Purse};
+use genesis::refusal::{Code, Refusal};
+
+mod pod;
+mod request;
+
+pub use pod::PARTS_BYTES_MAX;
+pub use request::{Source, SpawnRequest, Spawned};
+
+use pod::{lift_pod, open_embedded, read_pod};
+
+/// What a node allows and can do.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Whether anything survives the node.
+    pub durable: bool,
+    /// Largest contents it accepts, in bytes.
+    pub contents_bytes_max: u64,
+}
+
+/// Spawns what a request asks for.
+///
+/// # Errors
+/// [`Code::Malformed`] and [`Code::TooLarge`] for what is wrong with request or pod,
+/// [`Code::Unknown`] for a pod, message or contact there is not, and whatever the runtime refuses.
+pub async fn spawn(
+    runtime: &Runtime,
+    policy: Policy,
+    request: SpawnRequest,
+) -> Result<Spawned, Refusal> {
+    if let Some(record) = request.record.filter(|&record| record > JOURNAL_LEN_MAX) {
+        let what = format!("a journal keeps at most {JOURNAL_LEN_MAX} messages, not {record}");
+        return Err(Refusal::new(Code::TooLarge, what));
+    }
+    let mut gate = Gate {
+        named: named_powers(&request.grants)?,
+        trusted: false,
+        withheld: Grants::NONE,
+    };
+    let mut durable = policy.durable && !request.volatile;
+    let (mut birth, part) = match made_from(runtime, policy, &request.pod, &mut gate).await? {
+        Made::Frozen(bytes) => return thaw(runtime, gate, durable, request, bytes).await,
+        Made::Born(birth) => (birth, None),
+        // A body of nothing but its genesis part, into which the part is taken.
+        Made::Adopted(part) => (
+            Box::new(Birth {
+                durable: true,
+                ..Birth::default()
+            }),
+            Some(part),
+        ),
+    };
+    durable &= birth.durable;
+    birth.grants = birth.grants.union(gate.named);
+    birth.name = request.name.or(birth.name);
+    birth.purse = spend(birth.purse, &request.purse);
+    birth.record = request.record.unwrap_or(birth.record);
+    birth.own_actor = request.own_actor;
+    set_durable(&mut birth, durable);
+    let name = birth.name.clone();
+    let id = runtime.spawn(*birth).await?;
+    if let Some(part) = part
+        && let Err(refusal) = runtime.adopt(id, part).await
+    {
+        // Nobody shall find a VC that came to nothing.
+        runtime.stop_vc(id).await?;
+        runtime.remove(id).await?;
+        return Err(refusal);
+    }
+    Ok(gate.spawned(id, name))
+}
+
+/// What a source turns out to be.
+enum Made {
+    /// A VC to be born; `durable` says whether it may outlive the node.
+    Born(Box<Birth>),
+    /// A frozen VC.
+    Frozen(Bytes),
+    /// A part that was stripped.
+    Adopted(MessageId),
+}
+
+async fn made_from(
+    runtime: &Runtime,
+    policy: Policy,
+    source: &Source,
+    gate: &mut Gate,
+) -> Result<Made, Refusal> {
+    let pod = match source {
+        Source::Path(path) => read_pod(path.clone()).await?,
+        Source::Embedded(name) => {
+            gate.trusted = true;
+            open_embedded(name)?
+        }
+        Source::Text(text) => return Ok(Made::Born(spoken(text.clone()))),
+        Source::Native {
+            name,
+            version,
+            argument,
+        } => {
+            let argument = Bytes::copy_from_slice(argument.as_bytes());
+            let code = CodeBirth::Native {
+                name: name.clone(),
+                version: *version,
+                argument,
+            };
+            return Ok(Made::Born(alone(code, Grants::HARMLESS)));
+        }
+        Source::Image(bytes) => return Ok(Made::Frozen(bytes.clone())),
+        Source::Message(text) => return message(runtime, text),
+    };
+    let durable = pod.durable != Some(false);
+    let birth = lift_pod(runtime, policy, pod, gate).await?;
+    Ok(Made::Born(Box::new(Birth { durable, ..birth })))
+}
+
+/// What a message carries: a frozen VC, a part, or a literal.
+fn message(runtime: &Runtime, text: &str) -> Result<Made, Refusal> {
+    let id: MessageId = text
+        .parse()
+        .map_err(|error| Refusal::new(Code::Malformed, format!("`message`: {error}")))?;
+    // The messages of others are not kept; what they strip, the scavenger holds.
+    let Some(seen) = runtime.message(id) else {
+        return Ok(Made::Adopted(id));
+    };
+    let kind = seen.message.header().kind;
+    if kind == Kind::Stripped {
+        return Ok(Made::Adopted(id));
+    }
+    let contents = seen.message.contents().cloned().ok_or_else(|| {
+        Refusal::new(
+            Code::Unknown,
+            format!("the contents of {id} are not on this node"),
+        )
+        .who(id)
+    })?;
+    Ok(match kind {
+        Kind::Computer => Made::Frozen(contents),
+        _ => Made::Born(spoken(contents)),
+    })
+}
+
+/// Decides over powers, and remembers what it withheld.
+#[derive(Clone, Copy)]
+struct Gate {
+    /// Named by whoever spawns.
+    named: Grants,
+    /// Whether all that is asked for is granted.
+    trusted: bool,
+    withheld: Grants,
+}
+
+impl Gate {
+    fn grant(&mut self, asked: Grants) -> Grants {
+        if self.trusted {
+            return asked;
+        }
+        let granted = asked.narrow(Grants::HARMLESS.union(self.named));
+        self.withheld = self.withheld.union(asked.without(granted));
+        granted
+    }
+
+    fn spawned(self, id: VcId, name: Option<String>) -> Spawned {
+        let withheld = self
+            .withheld
+            .iter()
+            .map(|power| power.to_string())
+            .collect();
+        Spawned {
+            id: id.to_string(),
+            name,
+            withheld,
+        }
+    }
+}
+
+fn named_powers(names: &[String]) -> Result<Grants, Refusal> {
+    names
+        .iter()
+        .map(|name| name.parse::<Power>())
+        .collect::<Result<Grants, _>>()
+        .map_err(|error| Refusal::new(Code::Malformed, error.to_string()))
+}
+
+/// A VC that says a literal.
+fn spoken(bytes: impl Into<Bytes>) -> Box<Birth> {
+    alone(
+        literal_code(bytes),
+        Grants::NONE.with(Power::Emit).with(Power::After),
+    )
+}
+
+/// A VC of one part.
+fn alone(code: CodeBirth, grants: Grants) -> Box<Birth> {
+    let parts = vec![PartBirth { role: None, code }];
+    Box::new(Birth {
+        parts,
+        grants,
+        durable: true,
+        ..Birth::default()
+    })
+}
+
+/// The shared VC that every literal is, with the bytes as its argument.
+fn literal_code(bytes: impl Into<Bytes>) -> CodeBirth {
+    let Lifted { code, argument } = literal::lift(bytes);
+    CodeBirth::Native {
+        name: code.name.into_owned(),
+        version: Some(code.version),
+        argument,
+    }
+}
+
+/// Says whether a VC survives the node, and with it all in its body.
+fn set_durable(birth: &mut Birth, durable: bool) {
+    birth.durable = durable;
+    for part in &mut birth.parts {
+        if let CodeBirth::Computer(inner) = &mut part.code {
+            set_durable(inner, durable);
+        }
+    }
+}
+
+fn spend(mut purse: Purse, wanted: &BTreeMap<Coin, u64>) -> Purse {
+    for (&coin, &amount) in wanted {
+        match coin {
+            Coin::Fuel => purse.fuel = amount,
+            Coin::Messages => purse.messages = amount,
+            Coin::Children => purse.children = amount,
+            Coin::Outside => purse.outside = amount,
+            Coin::Motes => purse.motes = amount,
+        }
+    }
+    purse
+}
+
+/// Brings a frozen VC back, with the powers it may have here.
+async fn thaw(
+    runtime: &Runtime,
+    mut gate: Gate,
+    durable: bool,
+    request: SpawnRequest,
+    bytes: Bytes,
+) -> Result<Spawned, Refusal> {
+    if request.own_actor {
+        return Err(Refusal::new(
+            Code::Malformed,
+            "where a frozen VC is hosted cannot be chosen",
+        )
+        .hint("leave out `own_actor`"));
+    }
+    let SpawnRequest {
+        name,
+        purse,
+        record,
+        ..
+    } = request;
+    let (image, gate) = blocking(move || {
+        let mut image = Image::from_bytes(&bytes).map_err(|error| not_an_image(&error))?;
+        narrow_image(&mut image, &mut gate)?;
+        image.grants = image.grants.union(gate.named);
+        image.purse = spend(image.purse, &purse);
+        image.record = record.unwrap_or(image.record);
+        Ok((image, gate))
+    })
+    .await?;
+    let frozen_name = image.name.clone();
+    let id = runtime.thaw(image, name.clone(), durable, false).await?;
+    Ok(gate.spawned(id, name.or(frozen_name)))
+}
+
+fn narrow_image(image: &mut Image, gate: &mut Gate) -> Result<(), Refusal> {
+    image.grants = gate.grant(image.grants);
+    for part in &mut image.parts {
+        if let Some(bytes) = &mut part.computer {
+            let mut inner = Image::from_bytes(bytes).map_err(|error| not_an_image(&error))?;
+            narrow_image(&mut inner, gate)?;
+            let narrowed = inner.to_bytes();
+            *bytes = narrowed
+                .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?
+                .into();
+        }
+    }
+    Ok(())
+}
+
+fn not_an_image(error: &genesis::wire::DecodeError) -> Refusal {
+    Refusal::new(Code::Malformed, format!("this is not a frozen VC: {error}"))
+        .hint("`medium freeze <vc> -o FILE` writes one")
+}
+
+/// Runs what reads files, or many bytes, where it delays nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Refusal::new(Code::Internal, format!("a task failed: {error}")))?
+}

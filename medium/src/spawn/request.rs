@@ -1,0 +1,196 @@
+//! A request for a VC, as it is written in JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use genesis::purse::Coin;
+use serde::{Deserialize, Serialize};
+
+/// A request for a VC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpawnRequest {
+    /// What it is made from.
+    pub pod: Source,
+    /// What its owner calls it; else what its pod does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Powers it is given beside the harmless ones it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<String>,
+    /// What it may spend, coin by coin, instead of what its pod says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub purse: BTreeMap<Coin, u64>,
+    /// Whether it shall end with the node, even if the node has a data folder.
+    #[serde(default)]
+    pub volatile: bool,
+    /// How many messages its journal keeps, instead of what its pod says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<u32>,
+    /// Whether it has an actor of its own instead of a cell.
+    #[serde(default)]
+    pub own_actor: bool,
+}
+
+impl SpawnRequest {
+    /// A request with nothing said that need not be.
+    pub const fn new(pod: Source) -> Self {
+        Self {
+            pod,
+            name: None,
+            grants: Vec::new(),
+            purse: BTreeMap::new(),
+            volatile: false,
+            record: None,
+            own_actor: false,
+        }
+    }
+}
+
+/// What a VC is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawSource", into = "RawSource")]
+pub enum Source {
+    /// A pod directory on the node's machine, by its absolute path.
+    Path(PathBuf),
+    /// A pod in the binary, by its name.
+    Embedded(String),
+    /// A literal: it becomes a VC that says it.
+    Text(String),
+    /// A frozen VC, which goes on under its own id.
+    Image(Bytes),
+    /// A message that the node has seen: a part in it, a frozen VC, or a literal.
+    Message(String),
+    /// A native behaviour.
+    Native {
+        /// Its name.
+        name: String,
+        /// Its version; none for the newest.
+        version: Option<u32>,
+        /// Its argument.
+        argument: String,
+    },
+}
+
+/// A [`Source`] as it is written: an object with one of these, and what belongs to `native`.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawSource {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedded: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    native: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argument: Option<String>,
+}
+
+impl TryFrom<RawSource> for Source {
+    type Error = String;
+
+    fn try_from(raw: RawSource) -> Result<Self, String> {
+        let RawSource {
+            path,
+            embedded,
+            text,
+            image,
+            message,
+            native,
+            version,
+            argument,
+        } = raw;
+        if native.is_none() && (version.is_some() || argument.is_some()) {
+            return Err("`version` and `argument` belong to `native`".to_owned());
+        }
+        let image = image.map(|image| {
+            BASE64
+                .decode(image.as_bytes())
+                .map_err(|error| format!("`image` is not base64: {error}"))
+        });
+        let image = image.transpose()?.map(Bytes::from);
+        let native = native.map(|name| {
+            let argument = argument.unwrap_or_default();
+            Self::Native {
+                name,
+                version,
+                argument,
+            }
+        });
+        let named = [
+            path.map(Self::Path),
+            embedded.map(Self::Embedded),
+            text.map(Self::Text),
+            image.map(Self::Image),
+            message.map(Self::Message),
+            native,
+        ];
+        let mut named = named.into_iter().flatten();
+        match (named.next(), named.next()) {
+            (Some(source), None) => Ok(source),
+            _ => Err(
+                "`pod` has exactly one of `path`, `embedded`, `text`, `image`, `message`, `native`"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl From<Source> for RawSource {
+    fn from(source: Source) -> Self {
+        let raw = Self::default();
+        match source {
+            Source::Path(path) => Self {
+                path: Some(path),
+                ..raw
+            },
+            Source::Embedded(name) => Self {
+                embedded: Some(name),
+                ..raw
+            },
+            Source::Text(text) => Self {
+                text: Some(text),
+                ..raw
+            },
+            Source::Image(bytes) => Self {
+                image: Some(BASE64.encode(&bytes)),
+                ..raw
+            },
+            Source::Message(id) => Self {
+                message: Some(id),
+                ..raw
+            },
+            Source::Native {
+                name,
+                version,
+                argument,
+            } => Self {
+                native: Some(name),
+                version,
+                argument: Some(argument),
+                ..raw
+            },
+        }
+    }
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spawned {
+    /// The new VC: `vc:…`.
+    pub id: String,
+    /// What it is called.
+    pub name: Option<String>,
+    /// Powers that it, or a VC in its body, asks for and was not given.
+    pub withheld: Vec<String>,
+}

@@ -1,0 +1,74 @@
+//! What each verb does: read the flags, ask the node, print.
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Global, Verb};
+use crate::client::{Client, found};
+use crate::demo;
+use crate::printer::Printer;
+
+mod body;
+mod doctor;
+mod freeze;
+mod life;
+mod list;
+mod logs;
+mod pages;
+mod send;
+mod show;
+mod spawn;
+pub(crate) mod up;
+
+/// What a verb works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// What holds for every verb.
+    pub(crate) global: &'a Global,
+    /// Where its output goes.
+    pub(crate) printer: &'a Printer,
+}
+
+impl Context<'_> {
+    /// The node that the flags name.
+    pub(crate) fn client(&self) -> Result<Client> {
+        Ok(found::client(self.global)?)
+    }
+}
+
+/// Runs one verb.
+pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
+    let Cli { mut global, verb } = cli;
+    // A variable that is set to nothing says nothing.
+    global.api = global.api.filter(|api| !api.is_empty());
+    global.token = global.token.filter(|token| !token.is_empty());
+    global.data = global.data.filter(|data| !data.as_os_str().is_empty());
+    let context = Context {
+        global: &global,
+        printer,
+    };
+    match verb {
+        Verb::Up(options) => up::up(context, &options).await,
+        Verb::Demo(options) => demo::demo(context, &options).await,
+        Verb::Spawn(options) => spawn::spawn(context, options).await,
+        Verb::Fork(options) => spawn::fork(context, &options).await,
+        Verb::Send(options) => send::send(context, options).await,
+        Verb::Logs(options) => logs::logs(context, &options).await,
+        Verb::Ps(options) => list::ps(context, &options).await,
+        Verb::Find(options) => list::find(context, &options).await,
+        Verb::Lineage(options) => list::lineage(context, &options.vc).await,
+        Verb::Show(options) => show::show(context, &options.what).await,
+        Verb::Shape(options) => show::shape(context, &options).await,
+        Verb::Explain(options) => show::explain(context, &options.message).await,
+        Verb::Sleep(options) => life::signal(context, &options.vc, "sleep").await,
+        Verb::Wake(options) => life::signal(context, &options.vc, "wake").await,
+        Verb::Stop(options) => life::signal(context, &options.vc, "stop").await,
+        Verb::Remove(options) => life::remove(context, &options).await,
+        Verb::Strip(options) => body::strip(context, &options).await,
+        Verb::Internalize(options) => body::internalize(context, &options).await,
+        Verb::Upgrade(options) => body::upgrade(context, &options).await,
+        Verb::Freeze(options) => freeze::freeze(context, &options).await,
+        Verb::Doctor => doctor::doctor(context).await,
+        Verb::Completions(options) => pages::completions(context, &options),
+        Verb::Man(options) => pages::man(context, &options),
+    }
+}

@@ -1,0 +1,104 @@
+//! The documents that the API gives of itself.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::schema;
+use super::support::{Served, ephemeral, is_text};
+
+/// Every GET of the document is asked for, and its answer held against its schema; so are the writes
+/// that the other answers come from.
+#[tokio::test]
+async fn answers_are_what_the_document_says() {
+    let node = Served::start(ephemeral()).await;
+    let document = node.get("/openapi.json").await;
+    let (_, spawned) = node
+        .spawn(&json!({"pod": {"embedded": "echo"}, "name": "echo"}))
+        .await;
+    let ask = async |path: &str| -> Value {
+        let asked = node
+            .write(Method::POST, path)
+            .header("x-medium-meta-a", "b")
+            .body("hi");
+        asked.send().await.unwrap().json().await.unwrap()
+    };
+    let asked = ask("/v1/vcs/echo/messages?wait=5000").await;
+    let accepted = ask("/v1/vcs/echo/messages").await;
+    let check = |method: &str, path: &str, status: &str, answer: &Value| {
+        let responses = &document["paths"][path][method]["responses"];
+        let response = if responses[status].is_object() {
+            status
+        } else {
+            "default"
+        };
+        let answered = schema::follow(&document, &responses[response]);
+        let (_, media) = answered["content"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap();
+        let wrong = schema::complaint(&document, &media["schema"], answer);
+        assert_eq!(wrong, None, "{method} {path}: {answer}");
+    };
+    check("post", "/v1/vcs", "201", &spawned);
+    check("post", "/v1/vcs/{vc}/messages", "200", &asked);
+    check("post", "/v1/vcs/{vc}/messages", "202", &accepted);
+
+    let message = is_text(&asked["message"]);
+    let mut checked = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if item.get("get").is_none() || path == "/v1/events" {
+            continue;
+        }
+        let mut real = path.replace("{vc}", "echo").replace("{message}", message);
+        if path == "/v1/find" {
+            real.push_str("?pattern=all");
+        }
+        let answer = node.request(Method::GET, &real).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{real}");
+        let media = answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let described = &item["get"]["responses"]["200"]["content"];
+        let kind = media.split(';').next().unwrap();
+        assert!(described[kind].is_object(), "{real} is {media}");
+        if kind.ends_with("json") {
+            check("get", path, "200", &answer.json().await.unwrap());
+        }
+        checked.insert(path.clone());
+    }
+    assert!(checked.len() >= 13, "{checked:?}");
+
+    for (method, path, real) in [
+        ("get", "/v1/vcs/{vc}", "/v1/vcs/nobody"),
+        ("get", "/v1/messages/{message}", "/v1/messages/x"),
+        ("get", "/v1/events", "/v1/events"),
+    ] {
+        let answer = node.request(Method::GET, real).send().await.unwrap();
+        let status = answer.status().as_u16().to_string();
+        check(method, path, &status, &answer.json().await.unwrap());
+    }
+
+    let frames = node.get("/v1/events.schema.json").await;
+    let mut events = node.events("?after=0").await;
+    for _ in 0..2 {
+        let frame = events.next().await;
+        assert_eq!(schema::complaint(&frames, &frames, &frame), None, "{frame}");
+    }
+    let forked = node.post("/v1/vcs/echo/fork", &json!({})).await;
+    check("post", "/v1/vcs/{vc}/fork", "201", &forked);
+    for verb in ["sleep", "wake", "stop"] {
+        let life = node.post(&format!("/v1/vcs/echo/{verb}"), &json!({})).await;
+        check("post", &format!("/v1/vcs/{{vc}}/{verb}"), "200", &life);
+    }
+    check(
+        "delete",
+        "/v1/vcs/{vc}",
+        "200",
+        &node.delete("/v1/vcs/echo").await,
+    );
+}

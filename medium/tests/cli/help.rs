@@ -1,0 +1,113 @@
+//! What the command line says of itself, for which it needs no node.
+
+use std::process::Stdio;
+
+use crate::harness::{Run, medium};
+
+/// Help, usage errors, completions, the manual.
+#[test]
+fn the_command_line_explains_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        Run::of(
+            arguments,
+            medium(home.path()).args(arguments).output().unwrap(),
+        )
+    };
+    insta::assert_snapshot!("help_short", run(&["-h"]).done());
+    insta::assert_snapshot!("help_full", run(&["--help"]).done());
+    let verbs = [
+        "up",
+        "demo",
+        "spawn",
+        "send",
+        "logs",
+        "ps",
+        "show",
+        "shape",
+        "find",
+        "explain",
+        "fork",
+        "sleep",
+        "wake",
+        "stop",
+        "remove",
+        "strip",
+        "internalize",
+        "upgrade",
+        "freeze",
+        "lineage",
+        "doctor",
+        "completions",
+        "man",
+    ];
+    let mut short = String::new();
+    for verb in verbs {
+        // What holds for every verb is in the snapshots above.
+        let help = run(&[verb, "-h"]).done();
+        let (own, _) = help.split_once("\nFor every verb:").unwrap();
+        short.extend(["$ medium ", verb, " -h\n", own, "\n"]);
+        assert!(
+            run(&[verb, "--help"])
+                .done()
+                .contains(&format!("  medium {verb}")),
+            "{verb}"
+        );
+    }
+    insta::assert_snapshot!("help_of_verbs", short);
+
+    for arguments in [
+        &["sendd"][..],
+        &["ps", "--limit", "x"],
+        &["spawn"],
+        &["send", "e"],
+        &["spawn", "e", "--grant", "fly"],
+    ] {
+        run(arguments).refused();
+    }
+    assert_eq!(run(&["ps", "--limit", "x", "--json"]).code(), "malformed");
+    let nothing = run(&[]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(1), ""));
+    assert_eq!(
+        run(&["--version"]).done(),
+        concat!("medium ", env!("CARGO_PKG_VERSION"))
+    );
+
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(
+            run(&["completions", shell]).done().contains("internalize"),
+            "{shell}"
+        );
+    }
+    let manual = run(&["man"]).done();
+    for verb in verbs {
+        assert!(manual.contains(&format!(".TH medium-{verb} ")), "{verb}");
+    }
+    run(&["man", "--output", "man"]).done();
+    assert!(home.path().join("man/medium-spawn.1").exists());
+    assert!(run(&["ps"]).refused().contains("medium up"));
+    assert_eq!(
+        run(&["doctor"]).code,
+        Some(0),
+        "no node and no folder is no fault"
+    );
+}
+
+/// Regression: a reader that has seen enough is no error and no panic.
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = medium(home.path());
+    let mut child = command
+        .arg("man")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(0), &b""[..])
+    );
+}
