@@ -299,6 +299,10 @@ impl Effects<'_> {
         channel: Channel,
         contents: impl Into<Contents>,
     ) -> Result<u64, Fault> {
+        if channel.is_of_the_medium() {
+            let why = format!("only the medium itself speaks on `{channel}`");
+            return Err(Fault::new(Code::Denied, why));
+        }
         let entry = self.resolve(to)?;
         let letter = self.letter(entry, contents.into())?;
         self.push(Effect::Send(Box::new(Letter { channel, ..letter })))?;

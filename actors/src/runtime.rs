@@ -659,6 +659,12 @@ impl Runtime {
                 ),
             ));
         }
+        if outgoing.channel.is_of_the_medium() {
+            return Err(Refusal::new(
+                Code::Denied,
+                format!("only the medium itself speaks on `{}`", outgoing.channel),
+            ));
+        }
         let mut letter = Letter::new(
             self.shared.owner,
             sequence,
@@ -991,7 +997,7 @@ impl Runtime {
     /// [`Refusal`] `pattern`, with a caret under the fault, or if the indexer does not answer.
     pub async fn find(&self, pattern: &str, limit: usize) -> Result<Vec<Hit>, Refusal> {
         if let Err(error) = pattern.parse::<genesis::pattern::Pattern>() {
-            let refusal = Refusal::new(Code::Pattern, error.render());
+            let refusal = Refusal::new(Code::Pattern, error.with_caret());
             return Err(match error.hint() {
                 Some(hint) => refusal.hint(hint),
                 None => refusal,

@@ -653,7 +653,7 @@ proptest! {
             Ok(pattern) => prop_assert_eq!(pattern.to_string().parse::<Pattern>().unwrap(), pattern),
             Err(error) => {
                 prop_assert!(text.is_char_boundary(error.at));
-                prop_assert!(error.render().contains('^'));
+                prop_assert!(error.with_caret().contains('^'));
             }
         }
     }

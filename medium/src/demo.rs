@@ -31,6 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LISTEN: Duration = Duration::from_millis(300);
 /// How many lines of `hello` are worth showing.
 const LINES: usize = 3;
+/// How many VCs the world of the tour has.
+const AGENTS: u64 = 50;
+/// For how many ticks it runs.
+const TICKS: u64 = 100;
+/// What it runs from.
+const SEED: u64 = 42;
 /// Messages the notary gets before it sleeps.
 const MESSAGES: u64 = 100;
 /// How many of these are under way at one time.
@@ -121,6 +127,7 @@ impl<'a> Tour<'a> {
         self.fork().await?;
         self.restart().await?;
         self.refusal().await?;
+        self.world().await?;
         self.summary().await
     }
 
@@ -389,6 +396,30 @@ impl<'a> Tour<'a> {
         };
         let text = format!("speak! → {}: {}", refusal.code, refusal.what);
         self.step("refusal", &text, json!({ "refusal": refusal }))
+    }
+
+    /// A world beside the node, run twice: its seed decides everything.
+    async fn world(&mut self) -> Result<()> {
+        let outcome = sims::money::run(AGENTS, TICKS, SEED).await?;
+        let again = sims::money::run(AGENTS, TICKS, SEED).await?;
+        expect(
+            "the second run",
+            &again.digest.to_string(),
+            &outcome.digest.to_string(),
+        )?;
+        let digest = outcome.digest.to_string();
+        let text = format!(
+            "{AGENTS} VCs trade for {TICKS} ticks, twice from seed {SEED}: trace {}… both times",
+            digest.get(..16).unwrap_or(&digest)
+        );
+        let (turns, gini) = (outcome.stats.turns, outcome.gini());
+        let shown = json!({
+            "agents": AGENTS, "ticks": TICKS, "seed": SEED, "digest": digest, "turns": turns, "gini": gini
+        });
+        self.step("world", &text, shown)?;
+        self.also(&format!(
+            "{turns} turns each; money is conserved, inequality is up from 0 to {gini:.2} (Gini)"
+        ))
     }
 
     async fn summary(&mut self) -> Result<()> {

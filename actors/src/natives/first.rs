@@ -28,7 +28,7 @@ impl Say {
 impl Behaviour for Say {
     const NAME: &'static str = "say";
     const GIVES: &'static [Channel] = &[Channel::MAIN, Channel::START, Channel::TIMER];
-    const NEEDS: &'static [Channel] = &[EMIT, AFTER];
+    const NEEDS: &'static [Channel] = &[SEND, EMIT, AFTER];
 
     fn born(argument: &[u8]) -> Result<Self, Fault> {
         Ok(Self {

@@ -93,7 +93,7 @@ impl Indexer {
         let pattern: Pattern = find
             .pattern
             .parse()
-            .map_err(|error: genesis::pattern::ParseError| Fault::malformed(error.render()))?;
+            .map_err(|error: genesis::pattern::ParseError| Fault::malformed(error.with_caret()))?;
         let mut hits: Vec<Listing> = self
             .shards
             .iter()

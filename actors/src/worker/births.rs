@@ -941,7 +941,7 @@ pub(crate) fn part_of(
             let kind = natives.get(&name, version).ok_or_else(|| {
                 let known: Vec<String> = natives.iter().map(|kind| format!("{kind:?}")).collect();
                 Refusal::new(
-                    Why::Untestable,
+                    Why::Unknown,
                     format!("this node knows no native behaviour `{name}`"),
                 )
                 .hint(format!("it knows {}", known.join(" ")))

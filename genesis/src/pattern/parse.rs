@@ -137,9 +137,9 @@ impl ParseError {
         })
     }
 
-    /// The error for a person: what is wrong, the line with a `^` under the fault, the way out.
-    pub fn render(&self) -> String {
-        let mut text = format!("error: {}", self.fault);
+    /// What is wrong, and the line with a `^` under the fault; [`ParseError::hint`] has the way out.
+    pub fn with_caret(&self) -> String {
+        let mut text = self.fault.to_string();
         if !matches!(self.fault, Fault::TooLong { .. }) {
             // What would not stay in its column is shown as a space; long lines are cut on both sides.
             let plain = |c: char| if c.is_control() { ' ' } else { c };
@@ -157,9 +157,6 @@ impl ParseError {
             };
             let indent = " ".repeat(before.chars().count());
             let _ = write!(text, "\n  {before}{after}{more}\n  {indent}^");
-        }
-        if let Some(hint) = self.hint() {
-            let _ = write!(text, "\nhint: {hint}");
         }
         text
     }

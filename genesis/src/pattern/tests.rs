@@ -6,7 +6,7 @@ use super::*;
 
 fn pattern(text: &str) -> Pattern {
     text.parse()
-        .unwrap_or_else(|error: ParseError| panic!("{}", error.render()))
+        .unwrap_or_else(|error: ParseError| panic!("{}", error.with_caret()))
 }
 
 fn canonical(text: &str) -> String {
@@ -71,7 +71,11 @@ fn texts_become_canonical() {
 
 #[test]
 fn faults_are_pointed_at() {
-    let render = |text: &str| text.parse::<Pattern>().unwrap_err().render();
+    let render = |text: &str| {
+        let error = text.parse::<Pattern>().unwrap_err();
+        let hint = error.hint().map(|hint| format!("\nhint: {hint}"));
+        format!("error: {}{}", error.with_caret(), hint.unwrap_or_default())
+    };
     insta::assert_snapshot!(render("bytes<2MiB & lang<4"), @r#"
     error: `lang` is not a dimension
       bytes<2MiB & lang<4
