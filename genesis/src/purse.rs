@@ -8,15 +8,42 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Purse {
     /// Fuel: work done in turns.
+    #[serde(with = "coin")]
     pub fuel: u64,
     /// Messages sent.
+    #[serde(with = "coin")]
     pub messages: u64,
     /// Children born.
+    #[serde(with = "coin")]
     pub children: u64,
     /// Calls of the world outside.
+    #[serde(with = "coin")]
     pub outside: u64,
     /// Money, in motes: for postage.
     pub motes: u64,
+}
+
+/// A budget as it is written: a `u64` on the wire; for people and scripts, whose numbers may end at 2⁵³,
+/// *without end* is null.
+mod coin {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    pub(super) fn serialize<S: Serializer>(coin: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() && *coin == u64::MAX {
+            serializer.serialize_none()
+        } else {
+            serializer.serialize_u64(*coin)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        if deserializer.is_human_readable() {
+            Ok(Option::deserialize(deserializer)?.unwrap_or(u64::MAX))
+        } else {
+            u64::deserialize(deserializer)
+        }
+    }
 }
 
 /// What a purse holds money and budgets of.
