@@ -215,6 +215,11 @@ impl Part {
         }
     }
 
+    /// The image of the VC that a part is, if it travels with it.
+    pub(crate) fn inner_image(part: &ImagePart) -> Option<Image> {
+        Image::from_trusted_bytes(part.computer.as_ref()?).ok()
+    }
+
     /// The VC it is, if it is one.
     pub(crate) fn computer(&self) -> Option<VcId> {
         match self.code {
@@ -257,6 +262,8 @@ pub(crate) struct More {
     /// Who is told when it stops, and whether they stop as well.
     pub(crate) watchers: Vec<(VcId, bool)>,
     pub(crate) timers: Vec<(Time, u64)>,
+    /// Those of `timers` whose notices wait in the mailbox.
+    pub(crate) fired: Vec<(Time, u64)>,
     pub(crate) asks: Vec<u64>,
     /// Asks that ended without an answer; a late one is dropped.
     pub(crate) closed: VecDeque<u64>,

@@ -9,7 +9,7 @@ use genesis::channel::Channel;
 use genesis::id::{Digest, VcId};
 use genesis::image::ImagePart;
 use genesis::limits::{
-    CONTACTS_MAX, CONTENTS_INLINE_MAX, EFFECTS_MAX, EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS,
+    CONTACTS_MAX, CONTENTS_INLINE_MAX, DEPTH_MAX, EFFECTS_MAX, EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS,
     MESSAGE_CONTACTS_MAX,
 };
 use genesis::message::Kind;
@@ -20,7 +20,7 @@ use genesis::time::Time;
 use serde::Serialize;
 
 use crate::behaviour::Fault;
-use crate::birth::Birth;
+use crate::birth::{Birth, CodeBirth};
 use crate::handle::{Entry, Handle};
 use crate::letter::{Contents, Letter};
 
@@ -345,10 +345,7 @@ impl Effects<'_> {
         let mut letter = self.letter(entry, contents.into())?;
         letter.kind = Kind::Reply;
         letter.channel = Channel::REPLY;
-        letter.answers = self.letter.sequence;
-        if entry.id != self.letter.from {
-            letter.extra_mut().asker = Some(self.letter.from);
-        }
+        letter.answers = self.letter.question();
         self.push(Effect::Send(Box::new(letter)))?;
         Ok(self.standing.sequence)
     }
@@ -361,7 +358,7 @@ impl Effects<'_> {
         let contact = self.keep(Contact::Sender)?;
         Ok(Question {
             contact,
-            sequence: self.letter.sequence,
+            sequence: self.letter.question(),
         })
     }
 
@@ -409,6 +406,7 @@ impl Effects<'_> {
         let extra = letter.extra_mut();
         extra.key = None;
         extra.reply_to = Some(back);
+        extra.question = Some(self.letter.question());
         self.push(Effect::Send(Box::new(letter)))?;
         Ok(self.standing.sequence)
     }
@@ -471,6 +469,7 @@ impl Effects<'_> {
     /// [`Fault`]: `denied` or `budget`.
     pub fn spawn(&mut self, mut birth: Birth) -> Result<Contact, Fault> {
         self.allow(Power::Spawn)?;
+        self.holds_all(&birth, 0)?;
         self.take(Coin::Children, 1)?;
         birth.purse = self.split(birth.purse)?;
         birth.grants = birth.grants.narrow(self.standing.grants);
@@ -553,6 +552,37 @@ impl Effects<'_> {
     /// [`Fault`] if the turn has too many effects.
     pub fn stop(&mut self) -> Result<(), Fault> {
         self.push(Effect::Stop)
+    }
+
+    /// Whether a child is given nobody's address that its parent does not hold.
+    fn holds_all(&self, birth: &Birth, depth: usize) -> Result<(), Fault> {
+        if depth > DEPTH_MAX {
+            let what = format!("bodies nest deeper than {DEPTH_MAX}");
+            return Err(Fault::new(Code::TooLarge, what));
+        }
+        let carried = self.letter.extra.as_deref().map(|extra| &extra.contacts);
+        for &(_, id) in &birth.contacts {
+            let held = id == self.me.id
+                || id == self.host.id
+                || self.resolve(Contact::Sender).is_ok_and(|sender| sender.id == id)
+                || carried.is_some_and(|carried| carried.contains(&id))
+                || self
+                    .contacts
+                    .as_ref()
+                    .is_some_and(|kept| kept.iter().any(|entry| entry.id == id));
+            if !held {
+                return Err(Fault::new(
+                    Code::NotAContact,
+                    format!("{id:?} is not a contact of {:?}", self.me.id),
+                ));
+            }
+        }
+        for part in &birth.parts {
+            if let CodeBirth::Computer(inner) = &part.code {
+                self.holds_all(inner, depth + 1)?;
+            }
+        }
+        Ok(())
     }
 
     fn resolve(&self, contact: Contact) -> Result<Entry, Fault> {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use genesis::id::VcId;
+use genesis::purse::Purse;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::behaviour::{Fault, Program};
@@ -42,6 +43,8 @@ pub(crate) struct Hosted {
     actor: ActorRef<Errand>,
     /// The states of its parts after the last turn.
     pub(crate) states: Vec<(u64, Vec<u8>)>,
+    /// Purses of children that ended while the turn was taken.
+    pub(crate) returned: Purse,
 }
 
 struct Turner;
@@ -134,7 +137,12 @@ impl Hosted {
                     format!("no actor for {id}: {error}"),
                 )
             })?;
-        Ok(Self { actor, states })
+        let returned = Purse::EMPTY;
+        Ok(Self {
+            actor,
+            states,
+            returned,
+        })
     }
 
     /// Hands over a turn. Only one at a time: that is the credit gate before the actor's port.

@@ -151,6 +151,8 @@ pub struct Extra {
     pub reply_to: Option<VcId>,
     /// Who asked, if the answer goes to somebody else.
     pub asker: Option<VcId>,
+    /// The sequence that an answer names, if this message was sent on: that of the first in the chain.
+    pub question: Option<u64>,
     /// See [`Header::decoder`].
     pub decoder: Option<Digest>,
     /// See [`Header::extent`].
@@ -270,6 +272,30 @@ impl Letter {
         })
     }
 
+    /// The sequence that an answer to this letter names.
+    pub(crate) fn question(&self) -> u64 {
+        let sent_on = self.extra.as_deref().and_then(|extra| extra.question);
+        sent_on.unwrap_or(self.sequence)
+    }
+
+    /// Numbers what nobody says, so that its reference is its own: the log and its receiver tell letters
+    /// apart by it. A digest of what it says, so that the number depends on nothing else.
+    pub(crate) fn number(&mut self) {
+        let channel = self.channel.to_string();
+        let digest = Digest::of_fields(
+            b"medium/1 notice",
+            &[
+                self.to.as_bytes(),
+                channel.as_bytes(),
+                &self.answers.to_le_bytes(),
+                &self.sent_at.0.to_le_bytes(),
+                &self.contents,
+            ],
+        );
+        let (number, _) = digest.0.split_first_chunk::<8>().unwrap_or((&[1; 8], &[]));
+        self.sequence = u64::from_le_bytes(*number).max(1);
+    }
+
     /// Names the letter among those of its sender.
     pub const fn reference(&self) -> MessageRef {
         MessageRef {
@@ -304,6 +330,10 @@ impl Letter {
             header.decoder = extra.decoder;
             header.extent = extra.extent.clone();
             header.metadata.clone_from(&extra.metadata);
+            if let Some(question) = extra.question {
+                let value = Bytes::copy_from_slice(&question.to_le_bytes());
+                header.metadata.insert("question".to_owned(), value);
+            }
             header.contacts = extra.contacts.iter().copied().map(Address::from).collect();
             asker = extra.asker.unwrap_or(asker);
         }

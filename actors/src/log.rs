@@ -379,7 +379,9 @@ impl Writer {
         for slice in slices {
             counts.add(slice.counts);
             for (message, bytes) in slice.accepted {
-                places.insert(message, accepted.len());
+                if let Some(old) = places.insert(message, accepted.len()) {
+                    accepted[old] = None;
+                }
                 accepted.push(Some((message, bytes)));
             }
             for message in slice.done {
@@ -434,6 +436,7 @@ impl Writer {
     }
 
     fn owe(&mut self, message: MessageRef, row: u64) {
+        self.forget(message);
         self.owed.insert(message, row);
         *self.rows.entry(row).or_default() += 1;
     }

@@ -171,7 +171,10 @@ impl Runtime {
             births: Arc::new(AtomicU64::new(epoch << 40 | RESERVED_BIRTHS)),
             node_key,
         };
-        runtime.settle(recovered.owed).await?;
+        if let Err(why) = runtime.settle(recovered.owed).await {
+            runtime.shutdown().await;
+            return Err(why);
+        }
         let sweeper = Arc::downgrade(&runtime.shared);
         tokio::spawn(async move {
             loop {
@@ -523,6 +526,7 @@ impl Runtime {
     pub async fn send(&self, outgoing: Outgoing) -> Result<Receipt, Refusal> {
         let key = self.key_of(&outgoing);
         if let Some(row) = self.known_key(key)? {
+            self.key_settled(outgoing.to).await?;
             return Ok(Receipt {
                 message: row.message,
                 sequence: row.sequence,
@@ -539,7 +543,7 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::send`]; a bounce is an answer.
     pub async fn ask(&self, outgoing: Outgoing, wait_ms: u64) -> Result<Answer, Refusal> {
-        let key = self.key_of(&outgoing);
+        let (key, to) = (self.key_of(&outgoing), outgoing.to);
         let known = self.known_key(key)?;
         let sequence = match &known {
             Some(row) => row.sequence,
@@ -555,6 +559,7 @@ impl Runtime {
             None => match self.admit(outgoing, sequence, key).await {
                 Ok(receipt) => receipt,
                 Err(why) => {
+                    drop(answer);
                     self.shared.gateway.give_up(sequence);
                     return Err(why);
                 }
@@ -563,7 +568,9 @@ impl Runtime {
         if receipt.duplicate
             && let Some(reply) = self.known_key(key)?.and_then(|row| row.reply)
         {
+            drop(answer);
             self.shared.gateway.give_up(sequence);
+            self.key_settled(to).await?;
             return Ok(Answer {
                 receipt,
                 reply: Some(*reply),
@@ -714,6 +721,16 @@ impl Runtime {
             Refusal::new(Code::Corrupt, format!("table dedup, key {key}: {error}"))
         })?;
         Ok(Some(row).filter(|row| row.expires_at > now))
+    }
+
+    /// Waits until what a key stands for is on disk: a repeated message is acknowledged no earlier than
+    /// the first. The worker of its receiver has appended it once it has ended its round.
+    async fn key_settled(&self, to: VcId) -> Result<(), Refusal> {
+        self.settled_on(to, |_| Ok(())).await?;
+        match &self.shared.log {
+            Some(log) => log.settled(log.appended()).await,
+            None => Ok(()),
+        }
     }
 
     /// A message of the owner that was seen of late.
@@ -1086,11 +1103,34 @@ impl Runtime {
         for worker in 0..self.shared.ports.len() {
             traces.extend(self.on_worker(worker, |w| w.traces()).await?);
         }
+        self.traces_of_sleepers(&mut traces)?;
+        traces.retain(|&(_, trace)| trace != Digest::ZERO);
         traces.sort_unstable();
         let mut list = Vec::new();
         wire::encode_into(&mut list, &traces)
             .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
         Ok(Digest::of(&list))
+    }
+
+    fn traces_of_sleepers(&self, traces: &mut Vec<(VcId, Digest)>) -> Result<(), Refusal> {
+        let Some(log) = &self.shared.log else {
+            return Ok(());
+        };
+        let here: std::collections::HashSet<VcId> = traces.iter().map(|&(id, _)| id).collect();
+        let mut after = Vec::new();
+        loop {
+            let rows = log
+                .store()
+                .range(Table::Vcs, &after, 256)
+                .map_err(from_store)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(());
+            };
+            after = [last.as_slice(), &[0]].concat();
+            let images = rows.iter().filter_map(|(_, row)| read_row(row).ok());
+            let sleepers = images.filter(|(_, image)| !here.contains(&image.id));
+            traces.extend(sleepers.map(|(_, image)| (image.id, image.trace)));
+        }
     }
 
     // --- Lives --------------------------------------------------------------------------------

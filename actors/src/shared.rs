@@ -60,7 +60,8 @@ impl Shared {
 /// Where messages for the owner come out: asks that wait, and what was seen of late.
 #[derive(Debug, Default)]
 pub(crate) struct Gateway {
-    asks: DashMap<u64, oneshot::Sender<(Letter, u64)>>,
+    /// More than one waits where a message was sent again with its idempotency key.
+    asks: DashMap<u64, Vec<oneshot::Sender<(Letter, u64)>>>,
     seen: Mutex<SeenRing>,
     /// Idempotency keys of this run.
     pub(crate) keys: Keys,
@@ -115,20 +116,25 @@ impl Gateway {
     /// Registers an ask; its answer comes with the slice it depends on.
     pub(crate) fn expect(&self, sequence: u64) -> oneshot::Receiver<(Letter, u64)> {
         let (sender, receiver) = oneshot::channel();
-        self.asks.insert(sequence, sender);
+        self.asks.entry(sequence).or_default().push(sender);
         receiver
     }
 
+    /// Forgets those who no longer wait: drop the receiver first.
     pub(crate) fn give_up(&self, sequence: u64) {
-        self.asks.remove(&sequence);
+        self.asks.remove_if_mut(&sequence, |_, waiting| {
+            waiting.retain(|ask| !ask.is_closed());
+            waiting.is_empty()
+        });
     }
 
     /// Hands a letter to whoever asked; whether anybody did.
     pub(crate) fn deliver(&self, letter: Letter, slice: u64) -> bool {
-        match self.asks.remove(&letter.answers) {
-            Some((_, ask)) => ask.send((letter, slice)).is_ok(),
-            None => false,
-        }
+        let Some((_, waiting)) = self.asks.remove(&letter.answers) else {
+            return false;
+        };
+        let told = waiting.into_iter().map(|ask| ask.send((letter.clone(), slice)));
+        told.filter(Result::is_ok).count() > 0
     }
 
     /// Remembers a message the owner sent.

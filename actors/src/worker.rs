@@ -158,7 +158,11 @@ impl Worker {
                         inbox.push_front(Item::Letter(letter));
                         break;
                     }
-                    Item::Letter(letter) => self.deliver(letter),
+                    Item::Letter(letter) => {
+                        // The owner's come by courier: here is where they are accepted.
+                        self.tally.accepted += u64::from(letter.from == self.shared.owner);
+                        self.deliver(letter);
+                    }
                     Item::Job(job) => job(self),
                 }
             }
@@ -181,7 +185,9 @@ impl Worker {
     fn is_early(&self, letter: &Letter) -> bool {
         letter.from == self.shared.owner
             && self.find(letter.to).is_some_and(|slot| {
-                self.cells[slot as usize].flags.ready && self.over_bound(slot, letter).is_some()
+                let cell = &self.cells[slot as usize];
+                let drains = cell.flags.ready || matches!(cell.seat, Seat::Away(_));
+                drains && self.over_bound(slot, letter).is_some()
             })
     }
 
@@ -407,7 +413,7 @@ impl Worker {
         if matches!(cell.seat, Seat::Owner) {
             return self.hand_to_owner(*letter);
         }
-        if letter.kind == Kind::Reply && self.is_late(slot, &letter) {
+        if matches!(letter.kind, Kind::Reply | Kind::Bounce) && self.is_late(slot, &letter) {
             return self.die(
                 &letter,
                 Refusal::new(Code::Timeout, "the ask had ended before its answer came"),
@@ -415,9 +421,11 @@ impl Worker {
         }
         let full = self.over_bound(slot, &letter);
         if let Some(refusal) = full {
-            // What the medium itself says is always let in: it is bounded by timers, asks and watches.
-            if letter.kind != Kind::Notice && letter.kind != Kind::Bounce {
-                if !letter.logged {
+            // What the medium itself says is always let in: it is bounded by timers, asks and watches; and
+            // so is a stripped part, which has no other place and is bounded by the parts there are.
+            if !matches!(letter.kind, Kind::Notice | Kind::Bounce | Kind::Stripped) {
+                // One that floods itself cannot wait for itself.
+                if !letter.logged || letter.from == letter.to {
                     return self.bounce(&letter, refusal);
                 }
                 self.hold_sender(slot, &letter);
@@ -431,6 +439,9 @@ impl Worker {
             self.falling.retain(|&(id, _)| id != letter.to);
         }
         let cell = &mut self.cells[slot as usize];
+        if letter.from == VcId::NOBODY && (cell.flags.durable || self.shared.trace) {
+            letter.number();
+        }
         if cell.flags.durable && !letter.logged {
             letter.logged = true;
             self.slice.accept(&letter);
@@ -548,6 +559,7 @@ impl Worker {
         };
         if let Some(at) = more.asks.iter().position(|&ask| ask == letter.answers) {
             more.asks.swap_remove(at);
+            close_ask(more, letter.answers);
             return false;
         }
         more.closed.contains(&letter.answers)
@@ -585,7 +597,7 @@ impl Worker {
         let mut back = Letter::bounce(letter.from, letter.sequence, &why, self.now);
         back.to_handle = letter.from_handle;
         back.cause = letter.reference();
-        back.ahead = letter.ahead;
+        back.ahead = letter.ahead || letter.logged;
         back.extra_mut().asker = Some(letter.to);
         let returned = letter.contents.to_bytes();
         if returned.len() <= genesis::limits::METADATA_VALUE_MAX {
@@ -596,6 +608,13 @@ impl Worker {
         if letter.logged {
             self.slice.finish(letter.reference());
             self.slice.counts.bounced += 1;
+            if letter.from != self.shared.owner {
+                // The end of the one and the beginning of the other are written together.
+                back.number();
+                back.logged = true;
+                self.slice.accept(&back);
+                self.slice.counts.accepted += 1;
+            }
         }
         self.tally.accepted += 1;
         self.route(Box::new(back));
@@ -638,12 +657,16 @@ impl Worker {
                 Due::Notice { tag } => {
                     // The entry in the VC's own list goes when the notice is handled: it and the turn
                     // are then written together.
-                    let known = self
-                        .find(id)
-                        .and_then(|slot| self.cells[slot as usize].more.as_ref());
-                    if known.is_some_and(|more| !more.timers.contains(&(at, tag))) {
+                    let Ok(slot) = self.find_or_wake(id) else {
+                        continue;
+                    };
+                    // It is set again whenever the VC wakes, so one timer may come due here twice.
+                    let more = self.cells[slot as usize].more_mut();
+                    let count = |of: &[(Time, u64)]| of.iter().filter(|&&t| t == (at, tag)).count();
+                    if count(&more.fired) >= count(&more.timers) {
                         continue;
                     }
+                    more.fired.push((at, tag));
                     let mut letter = Letter::new(VcId::NOBODY, 0, id, tag, self.now);
                     letter.sent_at = at;
                     letter.kind = Kind::Notice;
@@ -658,17 +681,18 @@ impl Worker {
     }
 
     fn time_out(&mut self, id: VcId, sequence: u64) {
+        let why = format!("message {sequence} was not answered in time");
+        self.end_ask(id, sequence, Refusal::new(Code::Timeout, why));
+    }
+
+    /// Ends an ask that is open with a bounce.
+    fn end_ask(&mut self, id: VcId, sequence: u64, why: Refusal) {
         let Some(slot) = self.find(id) else { return };
         let more = self.cells[slot as usize].more_mut();
-        let Some(at) = more.asks.iter().position(|&ask| ask == sequence) else {
+        if !more.asks.contains(&sequence) {
             return;
-        };
-        more.asks.swap_remove(at);
-        close_ask(more, sequence);
-        let why = Refusal::new(
-            Code::Timeout,
-            format!("message {sequence} was not answered in time"),
-        );
+        }
+        // Delivered while the ask is open, so that it is what closes it.
         let letter = Letter::bounce(id, sequence, &why, self.now);
         self.tally.accepted += 1;
         self.deliver(Box::new(letter));

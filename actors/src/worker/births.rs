@@ -175,7 +175,8 @@ impl Worker {
     pub(super) fn settle_in(&mut self, mut cell: Cell, born: bool) -> u32 {
         let id = cell.id;
         cell.flags.live = true;
-        let wants_start = born && self.wants_start(&cell);
+        // A copy that goes on from a state has been told before.
+        let wants_start = born && cell.standing.turns == 0 && self.wants_start(&cell);
         let slot = if let Some(slot) = self.free.pop() {
             let old = &mut self.cells[slot as usize];
             cell.generation = old.generation;
@@ -238,23 +239,30 @@ impl Worker {
     /// A child that a turn gave birth to, placed anywhere.
     pub(super) fn spawn_child(&mut self, slot: u32, id: VcId, birth: Birth) {
         let host = self.cells[slot as usize].id;
-        let parent_is_durable = self.cells[slot as usize].flags.durable;
+        let (parent_is_durable, purse) = (self.cells[slot as usize].flags.durable, birth.purse);
         if birth.durable && parent_is_durable && self.shared.log.is_some() {
             // Its row is written together with the turn that bore it, wherever it will live.
-            match images_of(&self.shared.natives, id, host, false, birth, 0) {
+            let natives = &self.shared.natives;
+            let images = images_of(natives, id, host, false, birth, 0).and_then(|images| {
+                // A row that could not be woken is not written.
+                let check = |image| seat_of(natives, image).map(drop);
+                images.iter().try_for_each(check).map_err(Refusal::from)?;
+                Ok(images)
+            });
+            match images {
                 Ok(images) => {
                     for image in images {
                         self.put_row(&image, RowFlags(0));
                         self.begin_elsewhere(image);
                     }
                 }
-                Err(why) => self.log_line(slot, &format!("a birth failed: {why}")),
+                Err(why) => self.child_failed(host, purse, &why),
             }
             return;
         }
         self.at_worker_of(id, move |worker| {
             if let Err(why) = worker.birth(id, host, false, birth) {
-                worker.child_failed(host, &why);
+                worker.child_failed(host, purse, &why);
             }
         });
     }
@@ -263,10 +271,15 @@ impl Worker {
     pub(super) fn fork_child(&mut self, slot: u32, id: VcId, purse: Purse, seat: &Seat) {
         let states = states_of(seat, self.first_code_occurrence(slot));
         let mut image = self.image_with(slot, &states);
-        fork_of(&mut image, id, None);
+        let host = image.id;
+        if let Err(why) = self.add_inner(&mut image, 0) {
+            return self.child_failed(host, purse, &why);
+        }
         image.purse = purse;
+        fork_of(&mut image, id, None);
+        share_out(&mut image);
         if self.cells[slot as usize].flags.durable && self.shared.log.is_some() {
-            self.put_row(&image, RowFlags(0));
+            self.put_rows(&image);
             self.begin_elsewhere(image);
         } else {
             self.at_worker_of(id, move |worker| {
@@ -276,14 +289,14 @@ impl Worker {
                     ..Manner::default()
                 };
                 if let Err(why) = worker.thaw(image, manner) {
-                    worker.child_failed(host, &why);
+                    worker.child_failed(host, purse, &why);
                 }
             });
         }
     }
 
     fn begin_elsewhere(&mut self, image: Image) {
-        let (id, host) = (image.id, image.host);
+        let (id, host, purse) = (image.id, image.host, image.purse);
         self.at_worker_of(id, move |worker| {
             let manner = Manner {
                 durable: true,
@@ -291,12 +304,14 @@ impl Worker {
                 ..Manner::default()
             };
             if let Err(why) = worker.thaw(image, manner) {
-                worker.child_failed(host, &why);
+                worker.child_failed(host, purse, &why);
             }
         });
     }
 
-    fn child_failed(&mut self, host: VcId, why: &Refusal) {
+    /// A birth that a turn paid for failed: the purse goes back.
+    fn child_failed(&mut self, host: VcId, purse: Purse, why: &Refusal) {
+        self.give_back(host, purse);
         if let Some(slot) = self.find(host) {
             self.log_line(slot, &format!("a birth failed: {why}"));
         }
@@ -524,6 +539,12 @@ impl Worker {
     /// The image of a VC as it is now, with those in its body.
     pub(crate) fn whole_image(&mut self, slot: u32, depth: usize) -> Result<Image, Refusal> {
         let mut image = self.image(slot);
+        self.add_inner(&mut image, depth)?;
+        Ok(image)
+    }
+
+    /// Puts the images of those in its body into an image.
+    fn add_inner(&mut self, image: &mut Image, depth: usize) -> Result<(), Refusal> {
         if depth > DEPTH_MAX {
             return Err(Refusal::new(
                 Why::TooLarge,
@@ -542,7 +563,19 @@ impl Worker {
                     .into(),
             );
         }
-        Ok(image)
+        Ok(())
+    }
+
+    /// The rows of a VC and of those in its body, as they begin.
+    fn put_rows(&mut self, image: &Image) {
+        let mut own = image.clone();
+        for part in &mut own.parts {
+            if let Some(inner) = Part::inner_image(part) {
+                self.put_rows(&inner);
+            }
+            part.computer = None;
+        }
+        self.put_row(&own, RowFlags(0));
     }
 
     /// Writes the rows of all durable VCs that changed in this slice.
@@ -592,8 +625,10 @@ impl Worker {
         let live = flags.0 & RowFlags::STOPPED == 0;
         self.mark(b't', image.id, live && !image.timers.is_empty());
         self.mark(b'v', image.id, flags.0 & RowFlags::VOLATILE != 0);
+        // Names are the owner's: what a VC calls its children is a label, not a name.
         if let Some(name) = &image.name
             && !image.nested
+            && self.shared.names.get(name).is_some_and(|owner| *owner == image.id)
         {
             let (key, value) = (name.clone().into_bytes(), vc_key(image.id));
             self.slice.ops.push(Op::Put {
@@ -861,26 +896,69 @@ pub(crate) fn fork_of(image: &mut Image, id: VcId, name: Option<String>) {
     image.nested = false;
     image.sequence = 0;
     image.births = 0;
-    let mut inner = 0;
-    for part in &mut image.parts {
-        // Those in the body are forked with it, under ids of their own.
-        if let Some(bytes) = &part.computer
-            && let Ok(mut nested) = Image::from_trusted_bytes(bytes)
-        {
-            let nested_id = id.inner(inner);
-            inner += 1;
-            let (old, name) = (nested.id, nested.name.clone());
-            fork_of(&mut nested, nested_id, name);
-            nested.host = id;
-            nested.nested = true;
-            part.contents = Bytes::copy_from_slice(nested_id.as_bytes());
-            part.computer = nested.to_bytes().ok().map(Bytes::from);
-            for contact in image.contacts.iter_mut().filter(|contact| **contact == old) {
-                *contact = nested_id;
+    // Those in the body are forked with it, under ids of their own, and know one another by these.
+    let mut renamed = vec![(image.lineage[0], id)];
+    let inner = image.parts.iter().filter_map(Part::inner_image);
+    let inner: Vec<Image> = inner.collect();
+    for nested in &inner {
+        renamed.push((nested.id, id.inner(image.births)));
+        image.births += 1;
+    }
+    let rename = |ids: &mut Vec<VcId>| {
+        for id in ids {
+            if let Some(&(_, new)) = renamed.iter().find(|(old, _)| old == id) {
+                *id = new;
             }
         }
+    };
+    rename(&mut image.contacts);
+    rename(&mut image.reshapers);
+    let places = image.parts.iter_mut().filter(|p| p.computer.is_some());
+    for ((part, mut nested), &(_, nested_id)) in places.zip(inner).zip(&renamed[1..]) {
+        rename(&mut nested.contacts);
+        rename(&mut nested.reshapers);
+        let name = nested.name.clone();
+        fork_of(&mut nested, nested_id, name);
+        nested.host = id;
+        nested.nested = true;
+        part.contents = Bytes::copy_from_slice(nested_id.as_bytes());
+        part.computer = nested.to_bytes().ok().map(Bytes::from);
     }
-    image.births = inner;
+}
+
+/// Gives those in the body of a copy their purses, out of the copy's own.
+fn share_out(image: &mut Image) {
+    let mut waiting = image.parts.iter().filter(|p| p.computer.is_some()).count() as u64;
+    for part in &mut image.parts {
+        let Some(mut inner) = Part::inner_image(part) else {
+            continue;
+        };
+        let share = share_of(image.purse, Purse::ENDLESS, waiting);
+        // Not more than is there: a share of each coin.
+        inner.purse = image.purse.split(share).unwrap_or(Purse::EMPTY);
+        waiting -= 1;
+        share_out(&mut inner);
+        part.computer = inner.to_bytes().ok().map(Bytes::from);
+    }
+}
+
+/// What a VC in a body asks of its host's purse: what it says or, where it names no end and the host has
+/// one, as much as is left to the host and each of the `waiting` who still ask.
+fn share_of(host: Purse, wanted: Purse, waiting: u64) -> Purse {
+    let share = |host: u64, wanted: u64| {
+        if wanted == u64::MAX && host != u64::MAX {
+            host / (waiting + 1)
+        } else {
+            wanted
+        }
+    };
+    Purse {
+        fuel: share(host.fuel, wanted.fuel),
+        messages: share(host.messages, wanted.messages),
+        children: share(host.children, wanted.children),
+        outside: share(host.outside, wanted.outside),
+        motes: wanted.motes,
+    }
 }
 
 /// The code of an image, born or with its state.
@@ -1023,12 +1101,20 @@ fn images_of(
         }
     }
     super::reshape::body_of(&parts)?;
+    let inner_count = inner.len();
     let siblings: Vec<(Option<String>, VcId)> = inner
         .iter()
         .map(|(role, id, _)| (role.clone(), *id))
         .collect();
     let next_occurrence = parts.len() as u64;
     let durable = birth.durable;
+    let mut purse = birth.purse;
+    for (n, (_, _, child)) in inner.iter_mut().enumerate() {
+        let share = share_of(purse, child.purse, (inner_count - n) as u64);
+        child.purse = purse
+            .split(share)
+            .map_err(|empty| Refusal::new(Why::Budget, empty.to_string()))?;
+    }
     let mut images = vec![Image {
         id,
         host,
@@ -1039,7 +1125,7 @@ fn images_of(
         parts,
         next_occurrence,
         grants: birth.grants,
-        purse: birth.purse,
+        purse,
         contacts,
         contact_names,
         reshapers: birth.reshapers,

@@ -28,6 +28,7 @@ impl Worker {
         let more = cell.more_mut();
         more.reason = Some(reason.to_owned());
         more.timers.clear();
+        more.fired.clear();
         more.asks.clear();
         let watchers = std::mem::take(&mut more.watchers);
         let over = std::mem::take(&mut more.over);
@@ -81,7 +82,7 @@ impl Worker {
         }
     }
 
-    fn give_back(&mut self, host: VcId, purse: genesis::purse::Purse) {
+    pub(super) fn give_back(&mut self, host: VcId, purse: genesis::purse::Purse) {
         if host == VcId::NOBODY || host == self.shared.owner {
             return;
         }
@@ -89,7 +90,12 @@ impl Worker {
             if let Ok(slot) = worker.find_or_wake(host)
                 && worker.cells[slot as usize].life != Life::Stopped
             {
-                worker.cells[slot as usize].standing.purse.merge(purse);
+                let cell = &mut worker.cells[slot as usize];
+                match &mut cell.seat {
+                    // Its standing is away with the turn and comes back with it.
+                    Seat::Away(hosted) => hosted.returned.merge(purse),
+                    _ => cell.standing.purse.merge(purse),
+                }
                 worker.touch(slot);
             }
         });

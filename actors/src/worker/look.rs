@@ -160,8 +160,10 @@ impl Worker {
         self.cells
             .iter()
             .filter(|cell| cell.flags.live)
-            .filter_map(|cell| Some((cell.id, cell.more.as_ref()?.trace.0)))
-            .filter(|(_, trace)| *trace != Digest::ZERO)
+            .map(|cell| {
+                let more = cell.more.as_ref();
+                (cell.id, more.map_or(Digest::ZERO, |more| more.trace.0))
+            })
             .collect()
     }
 }

@@ -5,6 +5,7 @@ use genesis::body::{Body, Part as BodyPart};
 use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, MessageId, VcId};
 use genesis::image::{Code as PartCode, ImagePart};
+use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::message::Kind;
 use genesis::pattern::{Mode, Pattern, Profile};
 use genesis::power::Grants;
@@ -209,7 +210,10 @@ impl Worker {
         more.next_occurrence += 1;
         more.parts.push(Part::from_image(&part));
         part.state = state;
-        self.rebuild(slot, seat, Some(part))?;
+        if let Err(why) = self.rebuild(slot, seat, Some(part)) {
+            self.cells[slot as usize].more_mut().parts.pop();
+            return Err(why);
+        }
         let id = self.cells[slot as usize].id;
         self.event(
             EventKind::Reshaped,
@@ -312,11 +316,18 @@ impl Worker {
                 format!("occurrence {occurrence} is a VC ({inner:?}); freeze and stop it instead"),
             ));
         }
-        let part = more.parts.remove(at);
         let state = states
             .iter()
             .find(|(o, _)| *o == occurrence)
             .map(|(_, s)| Bytes::copy_from_slice(s));
+        let wrapped = wrap(&more.parts[at].to_image(state.clone()))?.len();
+        if wrapped > CONTENTS_INLINE_MAX {
+            let what = format!(
+                "occurrence {occurrence} takes {wrapped} bytes as a message, at most {CONTENTS_INLINE_MAX} travel"
+            );
+            return Err(Refusal::new(Code::TooLarge, what));
+        }
+        let part = more.parts.remove(at);
         if part.code == PartCode::Genesis {
             // Without it a VC is mute: it has no power that a grant could give back.
             self.cells[slot as usize].standing.grants = Grants::NONE;
@@ -393,9 +404,10 @@ impl Worker {
                 Code::Untestable,
                 "contents without a decoder cannot be tested",
             )),
+            // Its contents would name a VC that lives elsewhere.
             _ => Err(Refusal::new(
-                Code::Untestable,
-                "this kind of part cannot be tested here",
+                Code::Denied,
+                "a VC is not taken into a body by a message; spawn a host with it inside",
             )),
         };
         match outcome {
@@ -485,6 +497,11 @@ impl Worker {
         answer.to_handle = letter.from_handle;
         answer.ahead = durable;
         self.tally.accepted += 1;
+        if durable && answer.to != self.shared.owner {
+            answer.logged = true;
+            self.slice.accept(&answer);
+            self.slice.counts.accepted += 1;
+        }
         self.route(Box::new(answer));
     }
 

@@ -3,7 +3,7 @@
 use genesis::id::{Digest, domain};
 use genesis::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, SET_ASIDE_MAX, TIMERS_MAX};
 use genesis::message::Kind;
-use genesis::purse::Coin;
+use genesis::purse::{Coin, Purse};
 use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
 
@@ -153,11 +153,24 @@ impl Worker {
     /// A turn that was taken in an actor comes back: from here on it is like any other.
     pub(crate) fn come_back(&mut self, id: genesis::id::VcId, home: Homecoming) {
         self.away = self.away.saturating_sub(1);
-        let Some(slot) = self.find(id) else { return };
+        let slot = self
+            .find(id)
+            .filter(|&slot| self.cells[slot as usize].life != Life::Stopped);
+        let Some(slot) = slot else {
+            // It was stopped while its turn was taken: the turn never happened.
+            if let Some(slot) = self.find(id) {
+                self.cells[slot as usize].seat = Seat::Empty;
+            }
+            let why = Refusal::new(Code::Stopped, format!("{id} is stopped")).who(id);
+            self.bounce(&home.letter, why);
+            return;
+        };
         let cell = &mut self.cells[slot as usize];
+        let mut returned = Purse::EMPTY;
         let mut seat = match std::mem::replace(&mut cell.seat, Seat::Empty) {
             Seat::Away(mut hosted) => {
                 hosted.states = home.states;
+                returned = std::mem::replace(&mut hosted.returned, Purse::EMPTY);
                 Seat::Actor(hosted)
             }
             seat => seat,
@@ -170,6 +183,7 @@ impl Worker {
             effects.clear();
             cell.standing.turns += 1;
         }
+        cell.standing.purse.merge(returned);
         self.finish_turn(slot, &home.letter, &mut effects, home.outcome, &mut seat);
         let cell = &mut self.cells[slot as usize];
         if cell.flags.live && cell.id == id && matches!(cell.seat, Seat::Empty) {
@@ -204,7 +218,8 @@ impl Worker {
                 .iter()
                 .position(|&timer| timer == (letter.sent_at, tag))
         {
-            more.timers.swap_remove(at);
+            let timer = more.timers.swap_remove(at);
+            more.fired.retain(|&fired| fired != timer);
         }
         self.touch(slot);
         match outcome {
@@ -219,6 +234,7 @@ impl Worker {
                         .gateway
                         .ended(letter.reference(), || Fate::Consumed);
                 }
+                self.open_asks(slot, effects);
                 for effect in effects.drain(..) {
                     self.apply(slot, letter, effect, seat);
                 }
@@ -368,6 +384,18 @@ impl Worker {
         }
     }
 
+    fn open_asks(&mut self, slot: u32, effects: &[Effect]) {
+        for effect in effects {
+            if let &Effect::Deadline { sequence, delay_ms } = effect {
+                let cell = &mut self.cells[slot as usize];
+                let id = cell.id;
+                cell.more_mut().asks.push(sequence);
+                self.timers
+                    .set(self.now.plus_ms(delay_ms), id, Due::Deadline { sequence });
+            }
+        }
+    }
+
     /// Carries out one effect of a turn that succeeded.
     fn apply(&mut self, slot: u32, letter: &Letter, effect: Effect, seat: &mut Seat) {
         match effect {
@@ -401,18 +429,12 @@ impl Worker {
                 more.timers.push((at, tag));
                 self.timers.set(at, id, Due::Notice { tag });
             }
-            Effect::Deadline { sequence, delay_ms } => {
-                let now = self.now;
-                let cell = &mut self.cells[slot as usize];
-                let id = cell.id;
-                cell.more_mut().asks.push(sequence);
-                self.timers
-                    .set(now.plus_ms(delay_ms), id, Due::Deadline { sequence });
-            }
+            // Opened before anything was sent: an answer may come at once.
+            Effect::Deadline { .. } => {}
             Effect::Cancel { sequence } => {
-                let more = self.cells[slot as usize].more_mut();
-                more.asks.retain(|&ask| ask != sequence);
-                super::close_ask(more, sequence);
+                let id = self.cells[slot as usize].id;
+                let why = format!("the ask {sequence} was given up");
+                self.end_ask(id, sequence, Refusal::new(Code::Cancelled, why));
             }
             Effect::Emit(line) => self.emit(slot, &line),
             Effect::Internalize(part) => {
