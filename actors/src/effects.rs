@@ -564,7 +564,9 @@ impl Effects<'_> {
         for &(_, id) in &birth.contacts {
             let held = id == self.me.id
                 || id == self.host.id
-                || self.resolve(Contact::Sender).is_ok_and(|sender| sender.id == id)
+                || self
+                    .resolve(Contact::Sender)
+                    .is_ok_and(|sender| sender.id == id)
                 || carried.is_some_and(|carried| carried.contains(&id))
                 || self
                     .contacts

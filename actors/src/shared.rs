@@ -133,7 +133,9 @@ impl Gateway {
         let Some((_, waiting)) = self.asks.remove(&letter.answers) else {
             return false;
         };
-        let told = waiting.into_iter().map(|ask| ask.send((letter.clone(), slice)));
+        let told = waiting
+            .into_iter()
+            .map(|ask| ask.send((letter.clone(), slice)));
         told.filter(Result::is_ok).count() > 0
     }
 

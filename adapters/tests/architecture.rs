@@ -306,15 +306,6 @@ fn outside_software_is_named_where_it_is_adapted() {
     check_nowhere(&["medium"], &["axum"], &["medium/src/server"]);
     let client = ["medium/src/client", "medium/src/verbs/send.rs"];
     check_nowhere(&["medium"], &["reqwest", "tungstenite"], &client);
-    check_nowhere(
-        &["medium"],
-        &["clap::"],
-        &[
-            "medium/src/cli.rs",
-            "medium/src/main.rs",
-            "medium/src/verbs/pages.rs",
-        ],
-    );
 }
 
 /// The command line reaches a node through its API, like any other program.

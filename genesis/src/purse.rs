@@ -28,7 +28,10 @@ pub struct Purse {
 mod coin {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is serde's"
+    )]
     pub(super) fn serialize<S: Serializer>(coin: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() && *coin == u64::MAX {
             serializer.serialize_none()

@@ -628,7 +628,11 @@ impl Worker {
         // Names are the owner's: what a VC calls its children is a label, not a name.
         if let Some(name) = &image.name
             && !image.nested
-            && self.shared.names.get(name).is_some_and(|owner| *owner == image.id)
+            && self
+                .shared
+                .names
+                .get(name)
+                .is_some_and(|owner| *owner == image.id)
         {
             let (key, value) = (name.clone().into_bytes(), vc_key(image.id));
             self.slice.ops.push(Op::Put {

@@ -103,6 +103,9 @@ pub(super) fn migrate(database: &Database) -> Result<Option<u32>, Failure> {
     }
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
+    // Else a damaged page of the last commit, found after a crash, would pass for a commit that was
+    // torn, and be rolled back in silence although it was acknowledged.
+    transaction.set_two_phase_commit(true);
     for table in Table::ALL {
         let mut rows = transaction.open_table(definition(table))?;
         if table == Table::Meta {
@@ -149,6 +152,9 @@ fn format_of(database: &Database) -> Result<Option<u32>, Failure> {
 pub(super) fn write(database: &Database, ops: &[Op]) -> Result<(), Failure> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
+    // Else a damaged page of the last commit, found after a crash, would pass for a commit that was
+    // torn, and be rolled back in silence although it was acknowledged.
+    transaction.set_two_phase_commit(true);
     // Tables do not depend on each other, so each is opened once and given all that is its own.
     for table in Table::ALL {
         let mut own = ops.iter().filter(|op| table_of(op) == table).peekable();
