@@ -1,1 +1,13 @@
-//! (to come)
+//! What the benches share: one measure, one set of workloads, three contenders.
+//!
+//! Everything is measured in CPU time of the whole process ([`time`]): user and system, all threads, so
+//! that a busy machine and idle cores change little. The [`work`] is the same for each contender:
+//! [`medium`], a runtime with grants, contacts, purses and bounds in place; [`peer`], ractor, an actor
+//! per VC; and [`floor`], a Tokio task with a bounded channel per VC and nothing else.
+
+pub mod floor;
+pub mod medium;
+pub mod memory;
+pub mod peer;
+pub mod time;
+pub mod work;

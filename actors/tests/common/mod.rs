@@ -243,6 +243,7 @@ pub(crate) fn registry() -> actors::behaviour::Natives {
         .with::<Beggar>()
         .with::<Flooder>()
         .with::<Forwarder>()
+        .with::<Lineup>()
 }
 
 /// A deterministic runtime's configuration: one worker, seeded order, virtual time.
@@ -525,5 +526,35 @@ impl Behaviour for Forwarder {
         } else {
             effects.after(10, 1)
         }
+    }
+}
+
+/// Counts numbers that come one after the other, from 1, and remembers the first that did not.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Lineup {
+    last: u64,
+    stray: Option<u64>,
+}
+
+impl Behaviour for Lineup {
+    const NAME: &'static str = "lineup";
+
+    fn born(_: &[u8]) -> Result<Self, Fault> {
+        Ok(Self::default())
+    }
+
+    fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        let text = letter.contents.as_text().unwrap_or_default();
+        match (text.parse::<u64>(), self.stray) {
+            (Ok(number), _) if number == self.last + 1 => self.last = number,
+            (Ok(number), None) => self.stray = Some(number),
+            (Ok(_), Some(_)) => {}
+            (Err(_), None) => return effects.reply(format!("{} in order", self.last)).map(drop),
+            (Err(_), Some(stray)) => {
+                let said = format!("{stray} after {}", self.last);
+                return effects.reply(said).map(drop);
+            }
+        }
+        Ok(())
     }
 }

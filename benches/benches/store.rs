@@ -1,0 +1,394 @@
+//! What survives, and what it costs: acknowledged messages, and awakenings from the store.
+//!
+//! Rows 5 and 6 of the numbers to reach. Prints one JSON line per figure to stdout and a table to
+//! stderr. The data folder is made beside the build's own, on the disk, or in the folder that
+//! `MEDIUM_BENCH_DIR` names. `messages_s` is on the wall, because the disk is what is waited for; the
+//! two floors are measured right after each figure, with commits of as many messages as it had.
+//! `cargo bench -p benches --bench store -- awake` measures row 6 alone, `-- acknowledged` row 5.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actors::birth::Birth;
+use actors::runtime::Runtime;
+use actors::view::{Outgoing, Stats};
+use adapters::store::redb::RedbStore;
+use benches::medium;
+use benches::time::{cpu, wall};
+use benches::work::WORKERS;
+use genesis::id::VcId;
+use genesis::refusal::Code;
+use serde::Serialize;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+/// Those who send, each the next message when the one before is acknowledged.
+const SENDERS: [u64; 3] = [1, 64, 512];
+/// Bytes that a message takes in a log: header and a few bytes of contents.
+const LOGGED_BYTES: usize = 240;
+/// Durable VCs that fall asleep and are woken.
+const SLEEPERS: u64 = 100_000;
+/// How many are born, put to sleep or woken at a time, where each is acknowledged.
+const AT_ONCE: u64 = 2_048;
+
+/// How long and how much.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    figure: Duration,
+    floor: Duration,
+    sleepers: u64,
+}
+
+const WHOLE: Size = Size {
+    figure: Duration::from_secs(4),
+    floor: Duration::from_secs(2),
+    sleepers: SLEEPERS,
+};
+/// When it is only to be seen that it works.
+const SMOKE: Size = Size {
+    figure: Duration::from_millis(200),
+    floor: Duration::from_millis(100),
+    sleepers: 1_000,
+};
+
+#[derive(Debug, Serialize)]
+struct Acknowledged {
+    name: &'static str,
+    senders: u64,
+    messages: u64,
+    messages_s: u64,
+    commits: u64,
+    commits_s: u64,
+    messages_per_commit: u64,
+    cpu_ns: u64,
+    redb_messages_s: u64,
+    fdatasync_messages_s: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Awoken {
+    name: &'static str,
+    n: u64,
+    cpu_ns: u64,
+    per_s_per_core: u64,
+    wall_ns: u64,
+}
+
+fn folder() -> TempDir {
+    let parent =
+        std::env::var_os("MEDIUM_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    tempfile::tempdir_in(parent).expect("a folder can be made")
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn per_second(count: u64, time: Duration) -> u64 {
+    let per_second = u128::from(count) * 1_000_000_000 / time.as_nanos().max(1);
+    u64::try_from(per_second).unwrap_or(u64::MAX)
+}
+
+async fn node(folder: &Path) -> Runtime {
+    let (store, _) = RedbStore::open(folder).expect("a new store opens");
+    medium::start(Some(Arc::new(store))).await
+}
+
+async fn stats(runtime: &Runtime) -> Stats {
+    runtime.stats().await.expect("it runs")
+}
+
+/// Lets so many at a time do something until it says that nothing is left.
+async fn crowd<F>(senders: u64, work: impl Fn(u64) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut crowd: JoinSet<()> = (0..senders).map(work).collect();
+    while let Some(one) = crowd.join_next().await {
+        one.expect("what is measured does not fail");
+    }
+}
+
+// --- Row 5 ------------------------------------------------------------------------------------
+
+async fn acknowledged(size: Size, senders: u64, asks: bool) -> Acknowledged {
+    let folder = folder();
+    let runtime = node(folder.path()).await;
+    let notary = runtime.spawn(Birth::native("notary", "").durable()).await;
+    let notary = notary.expect("a notary is born");
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let before = (stats(&runtime).await, cpu(), wall());
+    let until = before.2 + size.figure;
+    crowd(senders, |sender| {
+        let (runtime, acknowledged) = (runtime.clone(), Arc::clone(&acknowledged));
+        async move {
+            while wall() < until {
+                let outgoing = Outgoing::new(notary, sender.to_le_bytes().to_vec());
+                if asks {
+                    let answer = runtime.ask(outgoing, medium::ASK_MS).await;
+                    let reply = answer.expect("a notary accepts").reply;
+                    assert!(reply.is_some_and(|reply| reply.refusal().is_none()));
+                } else {
+                    let receipt = runtime.send(outgoing).await;
+                    assert!(!receipt.expect("a notary accepts").duplicate);
+                }
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    let (used, took) = (cpu() - before.1, wall() - before.2);
+    let commits = stats(&runtime).await.commits - before.0.commits;
+    let messages = acknowledged.load(Ordering::Relaxed);
+    let counted = runtime.ask(Outgoing::new(notary, "count"), medium::ASK_MS);
+    let counted = counted.await.expect("a notary accepts").reply;
+    let counted = counted.expect("a notary replies").contents;
+    assert_eq!(counted.as_text(), Some(messages.to_string().as_str()));
+    runtime.shutdown().await;
+    let messages_per_commit = (messages / commits.max(1)).max(1);
+    Acknowledged {
+        name: if asks { "ask" } else { "send" },
+        senders,
+        messages,
+        messages_s: per_second(messages, took),
+        commits,
+        commits_s: per_second(commits, took),
+        messages_per_commit,
+        cpu_ns: nanos(used) / messages.max(1),
+        redb_messages_s: redb_floor(size, folder.path(), messages_per_commit),
+        fdatasync_messages_s: fdatasync_floor(size, folder.path(), messages_per_commit),
+    }
+}
+
+/// redb alone: one packed row per commit.
+fn redb_floor(size: Size, folder: &Path, messages: u64) -> u64 {
+    const LOG: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("log");
+    let database = redb::Database::create(folder.join("floor.redb")).expect("a new file opens");
+    let row = packed(messages);
+    let start = wall();
+    let mut commits = 0;
+    while wall() - start < size.floor {
+        let transaction = database.begin_write().expect("nobody else writes");
+        let mut log = transaction.open_table(LOG).expect("the table opens");
+        log.insert(commits, row.as_slice()).expect("a row fits");
+        if commits > 0 {
+            log.remove(commits - 1).expect("the row before goes");
+        }
+        drop(log);
+        transaction.commit().expect("the disk has room");
+        commits += 1;
+    }
+    per_second(commits * messages, wall() - start)
+}
+
+/// The disk alone: as many bytes appended to a file, then `fdatasync`.
+fn fdatasync_floor(size: Size, folder: &Path, messages: u64) -> u64 {
+    let mut file = File::create(folder.join("floor.log")).expect("a file can be made");
+    let row = packed(messages);
+    let start = wall();
+    let mut commits = 0;
+    while wall() - start < size.floor {
+        file.write_all(&row).expect("the disk has room");
+        file.sync_data().expect("the disk answers");
+        commits += 1;
+    }
+    per_second(commits * messages, wall() - start)
+}
+
+fn packed(messages: u64) -> Vec<u8> {
+    let messages = usize::try_from(messages).expect("they fit into memory");
+    vec![0x5a; messages * LOGGED_BYTES]
+}
+
+// --- Row 6 ------------------------------------------------------------------------------------
+
+async fn awoken(size: Size) -> Vec<Awoken> {
+    let folder = folder();
+    let runtime = node(folder.path()).await;
+    let ids: Arc<[VcId]> = born(&runtime, size.sleepers).await.into();
+    let mut figures = Vec::new();
+
+    // As a message does it: read, checked, decoded, seated; the turn, and its row in the next commit.
+    asleep(&runtime, &ids).await;
+    let woken = stats(&runtime).await.woken;
+    figures.push(told("awake_by_message", &runtime, &ids).await);
+    assert_eq!(stats(&runtime).await.woken - woken, size.sleepers);
+    // The same message when they are awake: the turn and its row alone.
+    figures.push(told("message_to_awake", &runtime, &ids).await);
+
+    // Without a message: read, checked, decoded, seated.
+    asleep(&runtime, &ids).await;
+    let before = (cpu(), wall());
+    crowd(1, |_| {
+        let (runtime, ids) = (runtime.clone(), Arc::clone(&ids));
+        async move {
+            for batch in ids.chunks(64) {
+                let mut waking: JoinSet<_> = batch
+                    .iter()
+                    .map(|&id| {
+                        let runtime = runtime.clone();
+                        async move { runtime.wake(id).await.map(drop) }
+                    })
+                    .collect();
+                while let Some(woken) = waking.join_next().await {
+                    woken.expect("no panic").expect("a sleeper wakes");
+                }
+            }
+        }
+    })
+    .await;
+    figures.push(figure("awake", size.sleepers, before));
+    runtime.shutdown().await;
+    figures
+}
+
+async fn born(runtime: &Runtime, count: u64) -> Vec<VcId> {
+    let mut ids = Vec::new();
+    let mut births = JoinSet::new();
+    for n in 0..count {
+        let runtime = runtime.clone();
+        births.spawn(async move {
+            let birth = Birth::native("notary", "").durable();
+            runtime.spawn(birth).await.expect("a notary is born")
+        });
+        if n >= AT_ONCE
+            && let Some(id) = births.join_next().await
+        {
+            ids.push(id.expect("no panic"));
+        }
+    }
+    while let Some(id) = births.join_next().await {
+        ids.push(id.expect("no panic"));
+    }
+    ids
+}
+
+/// Puts all to sleep and waits until their cells are gone.
+async fn asleep(runtime: &Runtime, ids: &Arc<[VcId]>) {
+    crowd(AT_ONCE, |first| {
+        let (runtime, ids) = (runtime.clone(), Arc::clone(ids));
+        async move {
+            let step = usize::try_from(AT_ONCE).expect("a small number");
+            let first = usize::try_from(first).expect("a small number");
+            for &id in ids.iter().skip(first).step_by(step) {
+                runtime.sleep(id).await.expect("it has nothing to do");
+            }
+        }
+    })
+    .await;
+    let all = ids.len() as u64;
+    while stats(runtime).await.awake >= all {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    runtime.quiet().await.expect("it runs");
+}
+
+/// Sends one message to each; until all are handled and on disk.
+async fn told(name: &'static str, runtime: &Runtime, ids: &[VcId]) -> Awoken {
+    let turns = stats(runtime).await.turns;
+    let before = (cpu(), wall());
+    let mut courier = runtime.courier();
+    for &id in ids {
+        courier.tell(id, 1_u64).await;
+    }
+    courier.flush().await;
+    while stats(runtime).await.turns - turns < ids.len() as u64 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // An acknowledgement of something later: all before it is on disk. Until the writer has caught up
+    // it is refused.
+    let last = ids.last().copied().expect("there are some");
+    while let Err(why) = runtime.send(Outgoing::new(last, "count")).await {
+        assert_eq!(why.code, Code::Busy, "{why:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    figure(name, ids.len() as u64, before)
+}
+
+fn figure(name: &'static str, n: u64, before: (Duration, Duration)) -> Awoken {
+    let (used, took) = (cpu() - before.0, wall() - before.1);
+    Awoken {
+        name,
+        n,
+        cpu_ns: nanos(used) / n,
+        per_s_per_core: per_second(n, used),
+        wall_ns: nanos(took) / n,
+    }
+}
+
+fn main() {
+    let smoke = std::env::args().any(|argument| argument == "--test" || argument == "--quick");
+    let size = if smoke { SMOKE } else { WHOLE };
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .expect("threads can be started");
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let wanted = |row: &str| filters.is_empty() || filters.iter().any(|filter| filter == row);
+    if wanted("acknowledged") {
+        acknowledged_rows(&tokio, size);
+    }
+    if wanted("awake") {
+        awake_rows(&tokio, size);
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench's figures are its output"
+)]
+fn acknowledged_rows(tokio: &tokio::runtime::Runtime, size: Size) {
+    eprintln!(
+        "      senders  messages/s  commits/s  per commit  CPU ns  redb msg/s  fdatasync msg/s"
+    );
+    for asks in [false, true] {
+        for senders in SENDERS {
+            let line = tokio.block_on(tokio.spawn(acknowledged(size, senders, asks)));
+            let line = line.expect("a figure does not panic");
+            eprintln!(
+                "{:<5}{:>8}{:>12}{:>11}{:>12}{:>8}{:>12}{:>17}",
+                line.name,
+                line.senders,
+                line.messages_s,
+                line.commits_s,
+                line.messages_per_commit,
+                line.cpu_ns,
+                line.redb_messages_s,
+                line.fdatasync_messages_s,
+            );
+            println!(
+                "{}",
+                serde_json::to_string(&line).expect("numbers are JSON")
+            );
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench's figures are its output"
+)]
+fn awake_rows(tokio: &tokio::runtime::Runtime, size: Size) {
+    eprintln!("                         n  CPU ns  /s/core  wall ns");
+    let lines = tokio.block_on(tokio.spawn(awoken(size)));
+    for line in lines.expect("a figure does not panic") {
+        eprintln!(
+            "{:<18}{:>8}{:>8}{:>9}{:>9}",
+            line.name, line.n, line.cpu_ns, line.per_s_per_core, line.wall_ns
+        );
+        println!(
+            "{}",
+            serde_json::to_string(&line).expect("numbers are JSON")
+        );
+    }
+}
