@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use genesis::channel::Channel;
-use genesis::id::{Address, Digest, VcId};
+use genesis::id::{Address, Digest, MessageId, VcId};
 use genesis::image::{Code, Image, ImagePart, Restart};
 use genesis::pattern::Pattern;
 use genesis::power::Grants;
 use genesis::protocol::digest_of_protocol;
 use genesis::time::Time;
 use genesis::wire;
+use serde::{Deserialize, Serialize};
 
 use crate::behaviour::{Fault, NativeKind, Program};
 use crate::effects::{Contacts, Effects, Standing};
@@ -264,7 +265,8 @@ pub(crate) struct More {
     pub(crate) timers: Vec<(Time, u64)>,
     /// Those of `timers` whose notices wait in the mailbox.
     pub(crate) fired: Vec<(Time, u64)>,
-    pub(crate) asks: Vec<u64>,
+    /// Asks that are open, and until when.
+    pub(crate) asks: Vec<(u64, Time)>,
     /// Asks that ended without an answer; a late one is dropped.
     pub(crate) closed: VecDeque<u64>,
     pub(crate) log: VecDeque<LogLine>,
@@ -299,10 +301,89 @@ impl RowFlags {
     pub(crate) const VOLATILE: u8 = 1;
     pub(crate) const STOPPED: u8 = 2;
     pub(crate) const OWN_ACTOR: u8 = 4;
+    /// A [`Tail`] stands before the image, after its length as u32.
+    pub(crate) const TAIL: u8 = 8;
 }
 
-/// A row of [`Table::Vcs`](crate::store::Table): flags, then the image.
-pub(crate) fn read_row(row: &[u8]) -> Result<(RowFlags, Image), wire::DecodeError> {
-    let (&flags, image) = row.split_first().ok_or(wire::DecodeError::Empty)?;
-    Ok((RowFlags(flags), Image::from_trusted_bytes(image)?))
+/// What a VC has beside its image, and keeps when it sleeps: nobody shall notice that it did.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    watchers: Vec<(VcId, bool)>,
+    asks: Vec<(u64, Time)>,
+    closed: Vec<u64>,
+    faults_total: u64,
+    restarts_total: u64,
+    set_aside: Vec<(MessageId, VcId, Time, String)>,
+    reason: Option<String>,
+    /// Only of a VC that goes to sleep: too much to be written with every turn.
+    log: Vec<LogLine>,
+    log_next: u64,
 }
+
+impl Tail {
+    /// The tail of a cell, if it has one.
+    pub(crate) fn of(more: &More, with_log: bool) -> Option<Self> {
+        let aside = |aside: &SetAside| (aside.message, aside.from, aside.at, aside.why.clone());
+        let tail = Self {
+            watchers: more.watchers.clone(),
+            asks: more.asks.clone(),
+            closed: more.closed.iter().copied().collect(),
+            faults_total: more.faults_total,
+            restarts_total: more.restarts_total,
+            set_aside: more.set_aside.iter().map(aside).collect(),
+            reason: more.reason.clone(),
+            log: more.log.iter().filter(|_| with_log).cloned().collect(),
+            log_next: more.log_next,
+        };
+        let none = tail.watchers.is_empty()
+            && tail.asks.is_empty()
+            && tail.closed.is_empty()
+            && tail.reason.is_none()
+            && tail.log_next + tail.faults_total == 0;
+        (!none).then_some(tail)
+    }
+
+    /// Gives a cell that wakes what it had.
+    pub(crate) fn restore(self, more: &mut More) {
+        let aside = |(message, from, at, why)| SetAside {
+            message,
+            from,
+            at,
+            why,
+        };
+        more.watchers = self.watchers;
+        more.asks = self.asks;
+        more.closed = self.closed.into();
+        more.faults_total = self.faults_total;
+        more.restarts_total = self.restarts_total;
+        more.set_aside = self.set_aside.into_iter().map(aside).collect();
+        more.reason = self.reason;
+        // Lines that were not kept count as dropped.
+        more.log_dropped = self.log_next.saturating_sub(self.log.len() as u64);
+        more.log = self.log.into();
+        more.log_next = self.log_next;
+    }
+}
+
+/// A row of [`Table::Vcs`](crate::store::Table): flags, a tail if they say so, the image.
+pub(crate) fn read_row(row: &[u8]) -> Result<(RowFlags, Image), wire::DecodeError> {
+    read_whole_row(row).map(|(flags, image, _)| (flags, image))
+}
+
+/// The same, with the bytes of the tail.
+pub(crate) fn read_whole_row(
+    row: &[u8],
+) -> Result<(RowFlags, Image, Option<&[u8]>), wire::DecodeError> {
+    let (&flags, mut image) = row.split_first().ok_or(wire::DecodeError::Empty)?;
+    let mut tail = None;
+    if flags & RowFlags::TAIL != 0 {
+        let (len, rest) = image.split_first_chunk().ok_or(wire::DecodeError::Empty)?;
+        let len = u32::from_le_bytes(*len) as usize;
+        let (bytes, rest) = rest.split_at_checked(len).ok_or(wire::DecodeError::Empty)?;
+        (tail, image) = (Some(bytes), rest);
+    }
+    let image = Image::from_trusted_bytes(image)?;
+    Ok((RowFlags(flags), image, tail))
+}
+
+pub(crate) const TAIL_VERSION: u8 = 1;

@@ -388,7 +388,10 @@ impl Effects<'_> {
         let entry = self.resolve(to)?;
         let mut letter = self.letter(entry, part)?;
         letter.kind = Kind::Internalize;
-        letter.extra_mut().asker = Some(self.letter.from);
+        let reshapes = self.standing.grants.has(Power::Reshape);
+        let extra = letter.extra_mut();
+        extra.asker = Some(self.letter.from);
+        extra.reshapes = reshapes;
         self.push(Effect::Send(Box::new(letter)))?;
         Ok(self.standing.sequence)
     }
@@ -398,6 +401,11 @@ impl Effects<'_> {
     /// # Errors
     /// As [`Effects::send`].
     pub fn forward(&mut self, to: Contact) -> Result<u64, Fault> {
+        let channel = self.letter.channel;
+        if channel.is_of_the_medium() {
+            let why = format!("only the medium itself speaks on `{channel}`");
+            return Err(Fault::new(Code::Denied, why));
+        }
         let entry = self.resolve(to)?;
         let mut letter = self.letter(entry, self.letter.contents.clone())?;
         letter.channel = self.letter.channel;

@@ -159,6 +159,8 @@ pub struct Extra {
     pub extent: Extent,
     /// Idempotency key: the same key is accepted once, until it expires.
     pub key: Option<Digest>,
+    /// Whether its sender had the power `reshape` when it sent this.
+    pub reshapes: bool,
 }
 
 /// A message inside a node.

@@ -118,6 +118,7 @@ pub(crate) struct Log {
     settled: watch::Sender<u64>,
     stalled: watch::Sender<Option<StoreError>>,
     is_stalled: AtomicBool,
+    is_behind: AtomicBool,
     commits: AtomicU64,
     counts: Mutex<Counts>,
 }
@@ -180,6 +181,7 @@ impl Log {
             settled: watch::Sender::new(0),
             stalled: watch::Sender::new(None),
             is_stalled: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             commits: AtomicU64::new(0),
             counts: Mutex::new(recovered.counts),
         });
@@ -194,6 +196,9 @@ impl Log {
         queue.records += slice.records();
         queue.slices.push(slice);
         queue.appended += 1;
+        if queue.records > BACKLOG_MAX {
+            self.is_behind.store(true, Ordering::Relaxed);
+        }
         if first || queue.records >= COMMIT_RECORDS_MAX {
             self.work.notify_one();
         }
@@ -240,12 +245,12 @@ impl Log {
 
     /// Whether durable VCs must wait: the disk is full, or the writer far behind.
     pub(crate) fn is_stalled(&self) -> bool {
-        self.is_stalled.load(Ordering::Relaxed)
+        self.is_stalled.load(Ordering::Relaxed) || self.is_behind()
     }
 
     /// Whether the writer is far behind.
     pub(crate) fn is_behind(&self) -> bool {
-        self.queue.lock().records > BACKLOG_MAX
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// Why the store cannot commit, if so.
@@ -335,6 +340,8 @@ impl Writer {
                     on_health(None);
                 }
                 log.settled.send_replace(appended);
+                let behind = log.queue.lock().records > BACKLOG_MAX;
+                log.is_behind.store(behind, Ordering::Relaxed);
                 on_commit();
             }
             if closing {

@@ -1,7 +1,7 @@
 //! The whole runtime as a value: start it, talk to it, shut it down. Many fit into one process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -156,6 +156,7 @@ impl Runtime {
             gateway,
             seed: config.seed,
             deterministic: config.deterministic,
+            open: AtomicBool::new(false),
             trace: config.trace || config.deterministic,
             horizon: AtomicU64::new(0),
             memory_bytes_max: config.memory_bytes_max,
@@ -220,6 +221,10 @@ impl Runtime {
             }
             self.feed_the_indexer().await?;
         }
+        shared.open.store(true, Ordering::Release);
+        for port in &shared.ports {
+            port.nudge();
+        }
         Ok(())
     }
 
@@ -246,7 +251,8 @@ impl Runtime {
                 if kind == b'v' {
                     let name = store
                         .get(Table::Vcs, &id)
-                        .map_err(from_store)?
+                        .ok()
+                        .flatten()
                         .and_then(|row| read_row(&row).ok()?.1.name);
                     gone.extend(name.map(|n| Op::Delete {
                         table: Table::Names,
@@ -318,10 +324,14 @@ impl Runtime {
         };
         let mut after = Vec::new();
         loop {
-            let rows = log
-                .store()
-                .range(Table::Vcs, &after, 256)
-                .map_err(from_store)?;
+            let rows = match log.store().range(Table::Vcs, &after, 256) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    // An index with gaps is no reason not to serve those whose rows can be read.
+                    tracing::error!(%error, "the index is not complete");
+                    return Ok(());
+                }
+            };
             let Some((last, _)) = rows.last() else {
                 return Ok(());
             };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use genesis::id::{Digest, MessageId, VcId};
@@ -35,6 +35,9 @@ pub(crate) struct Shared {
     pub(crate) gateway: Gateway,
     pub(crate) seed: u64,
     pub(crate) deterministic: bool,
+    /// Whether what was owed from before is in its mailboxes: no turn is taken earlier, so that nothing new
+    /// overtakes it.
+    pub(crate) open: AtomicBool,
     pub(crate) trace: bool,
     /// Virtual time goes no further than this.
     pub(crate) horizon: AtomicU64,
@@ -130,13 +133,17 @@ impl Gateway {
 
     /// Hands a letter to whoever asked; whether anybody did.
     pub(crate) fn deliver(&self, letter: Letter, slice: u64) -> bool {
-        let Some((_, waiting)) = self.asks.remove(&letter.answers) else {
+        let Some((_, mut waiting)) = self.asks.remove(&letter.answers) else {
             return false;
         };
-        let told = waiting
-            .into_iter()
-            .map(|ask| ask.send((letter.clone(), slice)));
-        told.filter(Result::is_ok).count() > 0
+        let Some(last) = waiting.pop() else {
+            return false;
+        };
+        let mut told = false;
+        for ask in waiting {
+            told |= ask.send((letter.clone(), slice)).is_ok();
+        }
+        last.send((letter, slice)).is_ok() || told
     }
 
     /// Remembers a message the owner sent.

@@ -23,6 +23,8 @@ pub(crate) enum Due {
     },
     /// A VC may have been idle for long enough.
     Idle,
+    /// Messages for a full VC whose senders wait may have expired.
+    Expiry,
 }
 
 /// Timers in the order in which they are due; of those due together, the one set first is first.

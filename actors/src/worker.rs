@@ -166,15 +166,19 @@ impl Worker {
                     Item::Job(job) => job(self),
                 }
             }
-            self.fire_timers();
-            self.unpark();
-            self.take_turns();
+            let open = self.shared.open.load(Ordering::Acquire);
+            if open {
+                self.fire_timers();
+                self.unpark();
+                self.take_turns();
+            }
             if self.rounds.is_multiple_of(BUDGET_ROUNDS) {
                 self.keep_the_budget();
             }
             self.end_slice();
             self.settle_sleepers();
-            if self.ready.is_empty() && inbox.is_empty() && !self.closing {
+            let idle = self.ready.is_empty() && inbox.is_empty();
+            if (idle || !open) && !self.closing {
                 self.rest();
             }
         }
@@ -437,6 +441,7 @@ impl Worker {
         if cell.life == Life::Dormant {
             cell.life = Life::Awake; // It was about to fall asleep.
             self.falling.retain(|&(id, _)| id != letter.to);
+            self.set_idle(slot);
         }
         let cell = &mut self.cells[slot as usize];
         if letter.from == VcId::NOBODY && (cell.flags.durable || self.shared.trace) {
@@ -520,6 +525,8 @@ impl Worker {
                 1
             };
         if waiting == OUTBOX_LEN_MAX {
+            // Two that wait for each other go on when what they wait for has expired.
+            self.timers.set(letter.expires_at, me, Due::Expiry);
             self.at_worker_of(sender.id, move |worker| worker.hold(sender.id, true));
         }
     }
@@ -533,6 +540,33 @@ impl Worker {
                 more.held.saturating_sub(1)
             };
             self.make_ready(slot);
+        }
+    }
+
+    /// Ends what has expired in a full mailbox.
+    fn expire_mail(&mut self, id: VcId) {
+        let Some(slot) = self.find(id) else { return };
+        let mut kept = Vec::new();
+        while let Some(letter) = self.arena.pop(&mut self.cells[slot as usize].mail) {
+            if letter.expires_at <= self.now {
+                let what = "it expired in a full mailbox";
+                self.bounce(&letter, Refusal::new(Code::Expired, what).who(id));
+            } else {
+                kept.push(letter);
+            }
+        }
+        let next = kept.iter().map(|letter| letter.expires_at).min();
+        let cell = &mut self.cells[slot as usize];
+        for letter in kept {
+            self.arena.push(&mut cell.mail, letter);
+        }
+        let waits = |more: &crate::cell::More| more.over.iter().any(|o| o.1 >= OUTBOX_LEN_MAX);
+        self.release_senders(slot);
+        self.make_ready(slot);
+        if let Some(next) = next
+            && self.cells[slot as usize].more.as_deref().is_some_and(waits)
+        {
+            self.timers.set(next, id, Due::Expiry);
         }
     }
 
@@ -557,7 +591,7 @@ impl Worker {
         let Some(more) = &mut self.cells[slot as usize].more else {
             return false;
         };
-        if let Some(at) = more.asks.iter().position(|&ask| ask == letter.answers) {
+        if let Some(at) = more.asks.iter().position(|&(ask, _)| ask == letter.answers) {
             more.asks.swap_remove(at);
             close_ask(more, letter.answers);
             return false;
@@ -676,24 +710,27 @@ impl Worker {
                 }
                 Due::Deadline { sequence } => self.time_out(id, sequence),
                 Due::Idle => self.sleep_if_idle(id),
+                Due::Expiry => self.expire_mail(id),
             }
         }
     }
 
     fn time_out(&mut self, id: VcId, sequence: u64) {
         let why = format!("message {sequence} was not answered in time");
-        self.end_ask(id, sequence, Refusal::new(Code::Timeout, why));
+        self.end_ask(id, sequence, &Refusal::new(Code::Timeout, why));
     }
 
     /// Ends an ask that is open with a bounce.
-    fn end_ask(&mut self, id: VcId, sequence: u64, why: Refusal) {
-        let Some(slot) = self.find(id) else { return };
+    fn end_ask(&mut self, id: VcId, sequence: u64, why: &Refusal) {
+        let Ok(slot) = self.find_or_wake(id) else {
+            return;
+        };
         let more = self.cells[slot as usize].more_mut();
-        if !more.asks.contains(&sequence) {
+        if !more.asks.iter().any(|&(ask, _)| ask == sequence) {
             return;
         }
         // Delivered while the ask is open, so that it is what closes it.
-        let letter = Letter::bounce(id, sequence, &why, self.now);
+        let letter = Letter::bounce(id, sequence, why, self.now);
         self.tally.accepted += 1;
         self.deliver(Box::new(letter));
     }

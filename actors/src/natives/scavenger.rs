@@ -11,6 +11,7 @@ use genesis::channel::Channel;
 use genesis::id::MessageId;
 use genesis::message::Kind;
 use genesis::refusal::Code;
+use genesis::time::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::behaviour::{Behaviour, Fault};
@@ -30,12 +31,15 @@ pub struct Scavenger {
     adopted: u64,
     removed: u64,
     next_tag: u64,
+    /// Whether its one timer is set.
+    waits: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Held {
     part: Bytes,
     tag: u64,
+    until: Time,
     /// The message that offers it to an adopter, and who asked for that.
     offered: Option<(u64, Question)>,
 }
@@ -72,11 +76,36 @@ impl Scavenger {
         let held = Held {
             part: letter.contents.to_bytes(),
             tag: self.next_tag,
+            until: effects.now().plus_ms(Self::HOLD_MS),
             offered: None,
         };
         self.parts.insert(id, held);
         effects.emit(format!("took {id}, {} bytes", letter.contents.len()))?;
-        effects.after(Self::HOLD_MS, self.next_tag)
+        self.wait(effects)
+    }
+
+    /// Removes what was held for long enough and is not on offer.
+    fn expire(&mut self, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        /// A turn has room for so many, and for what else it does.
+        const AT_ONCE: usize = 128;
+        let now = effects.now();
+        let due = |held: &Held| held.offered.is_none() && held.until <= now;
+        let due = self.parts.iter().filter(|(_, held)| due(held));
+        let due: Vec<MessageId> = due.map(|(&id, _)| id).take(AT_ONCE).collect();
+        for id in due {
+            self.remove(id, effects)?;
+        }
+        self.wait(effects)
+    }
+
+    /// Sets the one timer, if there is something to wait for: one for each part would be too many.
+    fn wait(&mut self, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        let held = self.parts.values().filter(|held| held.offered.is_none());
+        let Some(next) = held.map(|held| held.until).min().filter(|_| !self.waits) else {
+            return Ok(());
+        };
+        self.waits = true;
+        effects.after(next.since_ms(effects.now()), 0)
     }
 
     /// `give msg:…`, with the adopter handed over as a contact.
@@ -126,7 +155,7 @@ impl Scavenger {
             let why = letter.refusal().map_or_else(String::new, |why| why.what);
             effects.answer(question, format!("refused: {why}"))?;
         }
-        Ok(())
+        self.expire(effects)
     }
 }
 
@@ -144,14 +173,8 @@ impl Behaviour for Scavenger {
             Kind::Stripped => self.take(letter, effects),
             Kind::Reply | Kind::Bounce => self.answered(letter, effects),
             Kind::Notice if letter.channel == Channel::TIMER => {
-                let tag = <[u8; 8]>::try_from(&*letter.contents).map(u64::from_le_bytes);
-                let due = self.parts.iter().find(|(_, held)| {
-                    held.offered.is_none() && tag.is_ok_and(|tag| held.tag == tag)
-                });
-                match due.map(|(&id, _)| id) {
-                    Some(id) => self.remove(id, effects),
-                    None => Ok(()),
-                }
+                self.waits = false;
+                self.expire(effects)
             }
             Kind::Tell => match letter.contents.as_text() {
                 Some(text) if text.starts_with("give ") => self.give(text, effects),

@@ -8,11 +8,15 @@ use genesis::limits::DEPTH_MAX;
 use genesis::purse::Purse;
 use genesis::refusal::{Code as Why, Refusal};
 use genesis::time::Time;
+use genesis::wire;
 
 use super::Worker;
 use crate::behaviour::{Fault, NativeKind, Natives, Program};
 use crate::birth::{Birth, CodeBirth};
-use crate::cell::{Assembly, Cell, Digest0, Flags, More, Organ, Part, RowFlags, Seat, read_row};
+use crate::cell::{
+    Assembly, Cell, Digest0, Flags, More, Organ, Part, RowFlags, Seat, TAIL_VERSION, Tail,
+    read_whole_row,
+};
 use crate::effects::{Contacts, Standing};
 use crate::events::EventKind;
 use crate::handle::{Entry, Handle};
@@ -208,14 +212,14 @@ impl Worker {
         }
         let cell = &self.cells[slot as usize];
         if let Some(more) = &cell.more {
-            if more.idle_ms > 0 {
-                self.timers
-                    .set(self.now.plus_ms(more.idle_ms), id, Due::Idle);
+            for &(sequence, at) in &more.asks {
+                self.timers.set(at, id, Due::Deadline { sequence });
             }
             for &(at, tag) in &more.timers {
                 self.timers.set(at, id, Due::Notice { tag });
             }
         }
+        self.set_idle(slot);
         if wants_start {
             self.notify(id, Channel::START, Vec::new());
         }
@@ -602,10 +606,18 @@ impl Worker {
         if matches!(cell.seat, Seat::Actor(_) | Seat::Away(_)) {
             flags |= RowFlags::OWN_ACTOR;
         }
-        self.put_row(&image, RowFlags(flags));
+        let asleep = cell.life == Life::Dormant;
+        let tail = cell.more.as_ref().and_then(|more| Tail::of(more, asleep));
+        let asks = cell.more.as_ref().is_some_and(|more| !more.asks.is_empty());
+        let tail = tail.and_then(|tail| wire::encode(TAIL_VERSION, &tail).ok());
+        self.put_whole_row(&image, RowFlags(flags), tail.as_deref(), asks);
     }
 
     fn put_row(&mut self, image: &Image, flags: RowFlags) {
+        self.put_whole_row(image, flags, None, false);
+    }
+
+    fn put_whole_row(&mut self, image: &Image, flags: RowFlags, tail: Option<&[u8]>, asks: bool) {
         if self.shared.log.is_none() {
             return;
         }
@@ -613,6 +625,13 @@ impl Worker {
             Ok(bytes) => {
                 let mut value = Vec::with_capacity(bytes.len() + 1);
                 value.push(flags.0);
+                if let Some(tail) = tail
+                    && let Ok(len) = u32::try_from(tail.len())
+                {
+                    value[0] |= RowFlags::TAIL;
+                    value.extend_from_slice(&len.to_le_bytes());
+                    value.extend_from_slice(tail);
+                }
                 value.extend_from_slice(&bytes);
                 self.slice.ops.push(Op::Put {
                     table: Table::Vcs,
@@ -623,7 +642,7 @@ impl Worker {
             Err(error) => tracing::error!(%error, id = %image.id, "a row cannot be written"),
         }
         let live = flags.0 & RowFlags::STOPPED == 0;
-        self.mark(b't', image.id, live && !image.timers.is_empty());
+        self.mark(b't', image.id, live && (asks || !image.timers.is_empty()));
         self.mark(b'v', image.id, flags.0 & RowFlags::VOLATILE != 0);
         // Names are the owner's: what a VC calls its children is a label, not a name.
         if let Some(name) = &image.name
@@ -710,16 +729,24 @@ impl Worker {
                 Refusal::new(code, error.to_string()).who(id)
             })?;
         let row = row.ok_or_else(unknown)?;
-        let (flags, image) = read_row(&row).map_err(|error| {
+        let damaged = |error: wire::DecodeError| {
             Refusal::new(Why::Corrupt, format!("the row of {id}: {error}")).who(id)
-        })?;
+        };
+        let (flags, image, tail) = read_whole_row(&row).map_err(damaged)?;
+        let tail: Option<Tail> = tail
+            .map(|tail| wire::decode(TAIL_VERSION, tail))
+            .transpose()
+            .map_err(damaged)?;
         let manner = Manner {
             durable: flags.0 & RowFlags::VOLATILE == 0,
             own_actor: flags.0 & RowFlags::OWN_ACTOR != 0,
             born: false,
             stopped: flags.0 & RowFlags::STOPPED != 0,
         };
-        let cell = self.cell_of(image, manner).map_err(Refusal::from)?;
+        let mut cell = self.cell_of(image, manner).map_err(Refusal::from)?;
+        if let Some(tail) = tail {
+            tail.restore(cell.more_mut());
+        }
         let slot = self.settle_in(cell, false);
         if !manner.stopped {
             self.tally.woken += 1;
@@ -738,6 +765,7 @@ impl Worker {
         if matches!(cell.life, Life::Born | Life::Dormant) {
             cell.life = cell.life.next(Signal::Wake).unwrap_or(cell.life);
             self.falling.retain(|&(falling, _)| falling != id);
+            self.set_idle(slot);
         }
         let cell = &mut self.cells[slot as usize];
         cell.last_active = self.now;
@@ -764,7 +792,8 @@ impl Worker {
         if matches!(cell.seat, Seat::Owner) {
             return Err(Refusal::new(Why::Denied, "the owner does not sleep").who(id));
         }
-        if !cell.mail.is_empty() || matches!(cell.seat, Seat::Away(_)) {
+        let held = cell.more.as_ref().is_some_and(|more| more.held > 0);
+        if !cell.mail.is_empty() || held || matches!(cell.seat, Seat::Away(_)) {
             return Err(Refusal::new(
                 Why::Busy,
                 format!("{id} has {} messages to handle first", cell.mail.len()),
@@ -782,6 +811,16 @@ impl Worker {
             self.event(EventKind::Dormant, id, "");
         }
         Ok(Life::Dormant)
+    }
+
+    /// Looks again when a VC may have been idle for long enough.
+    pub(super) fn set_idle(&mut self, slot: u32) {
+        let cell = &self.cells[slot as usize];
+        let idle_ms = cell.more.as_ref().map_or(0, |more| more.idle_ms);
+        if idle_ms > 0 {
+            self.timers
+                .set(self.now.plus_ms(idle_ms), cell.id, Due::Idle);
+        }
     }
 
     pub(super) fn sleep_if_idle(&mut self, id: VcId) {

@@ -5,7 +5,7 @@ use genesis::id::VcId;
 use genesis::refusal::{Code, Refusal};
 
 use super::Worker;
-use crate::cell::Seat;
+use crate::cell::{More, Seat};
 use crate::events::EventKind;
 use crate::life::{Life, Signal};
 use crate::log::vc_key;
@@ -117,17 +117,12 @@ impl Worker {
     pub(super) fn watch(&mut self, slot: u32, target: VcId, link: bool) {
         let watcher = self.cells[slot as usize].id;
         if link {
-            self.cells[slot as usize]
-                .more_mut()
-                .watchers
-                .push((target, true));
+            add_watcher(self.cells[slot as usize].more_mut(), target, true);
         }
         self.at_worker_of(target, move |worker| match worker.find_or_wake(target) {
             Ok(slot) if worker.cells[slot as usize].life != Life::Stopped => {
-                worker.cells[slot as usize]
-                    .more_mut()
-                    .watchers
-                    .push((watcher, link));
+                add_watcher(worker.cells[slot as usize].more_mut(), watcher, link);
+                worker.touch(slot);
             }
             _ => {
                 worker.tell_down(watcher, target, "gone");
@@ -210,5 +205,13 @@ impl Worker {
         self.unlist(id);
         self.event(EventKind::Removed, id, "");
         Ok(Life::Removed)
+    }
+}
+
+/// Notes who is told of an end, once; a link stays one.
+fn add_watcher(more: &mut More, watcher: VcId, link: bool) {
+    match more.watchers.iter_mut().find(|(id, _)| *id == watcher) {
+        Some((_, linked)) => *linked |= link,
+        None => more.watchers.push((watcher, link)),
     }
 }

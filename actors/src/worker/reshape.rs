@@ -57,6 +57,8 @@ impl Worker {
         self.touch(slot);
         match outcome {
             Ok(said) => {
+                // A journal holds what the code handled; this it did not.
+                self.snapshot(slot, seat);
                 self.tally.consumed += 1;
                 if letter.logged {
                     self.slice.finish(letter.reference());
@@ -85,13 +87,15 @@ impl Worker {
         let cell = &self.cells[slot as usize];
         let id = cell.id;
         let asker = letter.extra.as_ref().and_then(|extra| extra.asker);
+        let reshapes = letter.extra.as_ref().is_some_and(|extra| extra.reshapes);
         let allowed = letter.from == self.shared.owner
             || letter.from == cell.host.id
             || letter.from == self.shared.scavenger && asker == Some(self.shared.owner)
-            || cell
-                .more
-                .as_ref()
-                .is_some_and(|more| more.reshapers.contains(&letter.from));
+            || reshapes
+                && cell
+                    .more
+                    .as_ref()
+                    .is_some_and(|more| more.reshapers.contains(&letter.from));
         if !allowed {
             return Err(Refusal::new(
                 Code::Denied,

@@ -32,6 +32,7 @@ impl Worker {
             self.reshape(slot, seat, letter);
             return;
         }
+        self.make_room(slot, seat);
         let handle = self.handle_of(slot);
         let mut effects = std::mem::take(&mut self.effects);
         let cell = &mut self.cells[slot as usize];
@@ -117,6 +118,9 @@ impl Worker {
             self.make_ready(slot);
             return;
         }
+        let seat = Seat::Actor(hosted);
+        self.make_room(slot, &seat);
+        let Seat::Actor(hosted) = seat else { return };
         let handle = self.handle_of(slot);
         let cell = &mut self.cells[slot as usize];
         cell.life = Life::Awake;
@@ -203,7 +207,7 @@ impl Worker {
         seat: &mut Seat,
     ) {
         self.tally.turns += 1;
-        self.record(slot, letter, &outcome, effects, seat);
+        self.record(slot, letter, &outcome, effects);
         let cell = &mut self.cells[slot as usize];
         let fuel = fuel_of(effects).min(cell.standing.purse.left(Coin::Fuel));
         // Cannot fail: not more than is left.
@@ -259,7 +263,6 @@ impl Worker {
         letter: &Letter,
         outcome: &Result<(), Fault>,
         effects: &[Effect],
-        seat: &Seat,
     ) {
         let trace = self.shared.trace;
         let journals = self.cells[slot as usize]
@@ -297,28 +300,43 @@ impl Worker {
             ));
         }
         if journals {
-            self.journal(slot, bytes, seat);
+            self.journal(slot, bytes);
         }
     }
 
-    /// Records a message that was handled; truncates by a snapshot when the journal is full.
-    fn journal(&mut self, slot: u32, message: Vec<u8>, seat: &Seat) {
-        let durable = self.cells[slot as usize].flags.durable && self.shared.log.is_some();
-        let id = self.cells[slot as usize].id;
+    /// Truncates a journal by a snapshot, if it keeps one and has no room for the turn that comes.
+    fn make_room(&mut self, slot: u32, seat: &Seat) {
         let full = |more: &crate::cell::More| more.journal.as_ref().is_some_and(|j| j.is_full());
         if self.cells[slot as usize].more.as_deref().is_some_and(full) {
-            let states = states_of(seat, self.first_code_occurrence(slot));
-            let snapshot = self
-                .image_with(slot, &states)
-                .to_bytes()
-                .unwrap_or_default();
-            if let Some(journal) = &mut self.cells[slot as usize].more_mut().journal {
-                journal.truncate(snapshot.clone().into());
-            }
-            if durable {
-                self.journal_snapshot(id, snapshot);
-            }
+            self.snapshot(slot, seat);
         }
+    }
+
+    /// Begins a VC's journal anew from what it is now, between two turns; if it keeps one.
+    pub(super) fn snapshot(&mut self, slot: u32, seat: &Seat) {
+        let keeps = |more: &crate::cell::More| more.journal.is_some();
+        if !self.cells[slot as usize].more.as_deref().is_some_and(keeps) {
+            return;
+        }
+        let states = states_of(seat, self.first_code_occurrence(slot));
+        let snapshot = self
+            .image_with(slot, &states)
+            .to_bytes()
+            .unwrap_or_default();
+        let cell = &mut self.cells[slot as usize];
+        let (id, durable) = (cell.id, cell.flags.durable);
+        if let Some(journal) = &mut cell.more_mut().journal {
+            journal.truncate(snapshot.clone().into());
+        }
+        if durable && self.shared.log.is_some() {
+            self.journal_snapshot(id, snapshot);
+        }
+    }
+
+    /// Records a message that was handled.
+    fn journal(&mut self, slot: u32, message: Vec<u8>) {
+        let durable = self.cells[slot as usize].flags.durable && self.shared.log.is_some();
+        let id = self.cells[slot as usize].id;
         let number = match &mut self.cells[slot as usize].more_mut().journal {
             Some(journal) => journal.record(message.clone().into()),
             None => return,
@@ -389,9 +407,9 @@ impl Worker {
             if let &Effect::Deadline { sequence, delay_ms } = effect {
                 let cell = &mut self.cells[slot as usize];
                 let id = cell.id;
-                cell.more_mut().asks.push(sequence);
-                self.timers
-                    .set(self.now.plus_ms(delay_ms), id, Due::Deadline { sequence });
+                let at = self.now.plus_ms(delay_ms);
+                cell.more_mut().asks.push((sequence, at));
+                self.timers.set(at, id, Due::Deadline { sequence });
             }
         }
     }
@@ -434,7 +452,7 @@ impl Worker {
             Effect::Cancel { sequence } => {
                 let id = self.cells[slot as usize].id;
                 let why = format!("the ask {sequence} was given up");
-                self.end_ask(id, sequence, Refusal::new(Code::Cancelled, why));
+                self.end_ask(id, sequence, &Refusal::new(Code::Cancelled, why));
             }
             Effect::Emit(line) => self.emit(slot, &line),
             Effect::Internalize(part) => {
