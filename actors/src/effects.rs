@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::behaviour::Fault;
 use crate::birth::{Birth, CodeBirth};
 use crate::handle::{Entry, Handle};
-use crate::letter::{Contents, Letter};
+use crate::letter::{Contents, Letter, Spare};
 
 /// Fuel that a native turn costs, before its effects.
 pub const FUEL_PER_TURN: u64 = 100;
@@ -239,6 +239,7 @@ pub struct Effects<'a> {
     pub(crate) standing: &'a mut Standing,
     pub(crate) contacts: &'a mut Option<Box<Contacts>>,
     pub(crate) list: &'a mut Vec<Effect>,
+    pub(crate) spare: &'a mut Spare,
     pub(crate) ahead: bool,
     pub(crate) seed: u64,
     pub(crate) draws: u64,
@@ -305,7 +306,8 @@ impl Effects<'_> {
         }
         let entry = self.resolve(to)?;
         let letter = self.letter(entry, contents.into())?;
-        self.push(Effect::Send(Box::new(Letter { channel, ..letter })))?;
+        let letter = self.spare.fill(Letter { channel, ..letter });
+        self.push(Effect::Send(letter))?;
         Ok(self.standing.sequence)
     }
 
@@ -346,7 +348,8 @@ impl Effects<'_> {
         letter.kind = Kind::Reply;
         letter.channel = Channel::REPLY;
         letter.answers = self.letter.question();
-        self.push(Effect::Send(Box::new(letter)))?;
+        let letter = self.spare.fill(letter);
+        self.push(Effect::Send(letter))?;
         Ok(self.standing.sequence)
     }
 
@@ -376,7 +379,8 @@ impl Effects<'_> {
         letter.kind = Kind::Reply;
         letter.channel = Channel::REPLY;
         letter.answers = question.sequence;
-        self.push(Effect::Send(Box::new(letter)))?;
+        let letter = self.spare.fill(letter);
+        self.push(Effect::Send(letter))?;
         Ok(self.standing.sequence)
     }
 
@@ -392,7 +396,8 @@ impl Effects<'_> {
         let extra = letter.extra_mut();
         extra.asker = Some(self.letter.from);
         extra.reshapes = reshapes;
-        self.push(Effect::Send(Box::new(letter)))?;
+        let letter = self.spare.fill(letter);
+        self.push(Effect::Send(letter))?;
         Ok(self.standing.sequence)
     }
 
@@ -415,7 +420,8 @@ impl Effects<'_> {
         extra.key = None;
         extra.reply_to = Some(back);
         extra.question = Some(self.letter.question());
-        self.push(Effect::Send(Box::new(letter)))?;
+        let letter = self.spare.fill(letter);
+        self.push(Effect::Send(letter))?;
         Ok(self.standing.sequence)
     }
 

@@ -14,7 +14,7 @@ use crate::behaviour::{Fault, Program};
 use crate::cell::Seat;
 use crate::effects::{Contacts, Effect, Effects, Standing};
 use crate::handle::Entry;
-use crate::letter::Letter;
+use crate::letter::{Letter, Spare};
 use crate::shared::Shared;
 
 /// A turn to be taken elsewhere, with all that its gate needs.
@@ -90,6 +90,7 @@ impl Actor for Turner {
                 standing: &mut standing,
                 contacts: &mut contacts,
                 list: &mut effects,
+                spare: &mut Spare::default(),
                 ahead,
                 seed,
                 draws: 0,

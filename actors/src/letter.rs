@@ -44,6 +44,11 @@ impl Contents {
         std::str::from_utf8(self).ok()
     }
 
+    /// The bytes they take of a mailbox's bound.
+    pub(crate) fn weight(&self) -> u32 {
+        u32::try_from(self.len()).unwrap_or(u32::MAX)
+    }
+
     /// The bytes, shared.
     pub fn to_bytes(&self) -> Bytes {
         match self {
@@ -313,7 +318,7 @@ impl Letter {
 
     /// The bytes it takes of a mailbox's bound.
     pub fn weight(&self) -> u32 {
-        u32::try_from(self.contents.len()).unwrap_or(u32::MAX)
+        self.contents.weight()
     }
 
     /// The message as it is encoded, stored and shown.
@@ -344,6 +349,48 @@ impl Letter {
             sequence: self.answers,
         });
         Message::inline(header, self.contents.to_bytes())
+    }
+}
+
+/// What a courier brings: all of a letter that is not the same in each of them.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) to: VcId,
+    pub(crate) sequence: u64,
+    pub(crate) sent_at: Time,
+    pub(crate) contents: Contents,
+}
+
+/// Boxes of letters that have had their end, for letters to come: a thread that sends as many as it
+/// reads allocates nothing.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "the boxes are what is kept")]
+pub(crate) struct Spare(Vec<Box<Letter>>);
+
+impl Spare {
+    /// How many are kept: a mebibyte's worth.
+    const LEN_MAX: usize = 4 * 1024;
+
+    /// A box with this letter in it.
+    #[inline]
+    pub(crate) fn fill(&mut self, letter: Letter) -> Box<Letter> {
+        match self.0.pop() {
+            Some(mut spare) => {
+                *spare = letter;
+                spare
+            }
+            None => Box::new(letter),
+        }
+    }
+
+    /// Keeps the box of a letter that nobody needs any more; what the letter held is let go at once.
+    #[inline]
+    pub(crate) fn keep(&mut self, mut letter: Box<Letter>) {
+        if self.0.len() < Self::LEN_MAX {
+            letter.contents = Contents::EMPTY;
+            letter.extra = None;
+            self.0.push(letter);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! A worker's door: what others leave for it, in two lanes.
+//! A worker's door: what others leave for it, in three lanes.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use genesis::limits::INGRESS_MAX;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use crate::letter::Letter;
+use crate::letter::{Letter, Parcel};
 use crate::worker::Worker;
 
 /// Something a worker does for somebody else, between two turns.
@@ -36,8 +37,11 @@ impl fmt::Debug for Item {
 struct Lanes {
     /// From the runtime: always taken.
     control: Vec<ControlJob>,
-    /// From workers and couriers: taken while there is room.
+    /// From workers: taken while there is room.
     traffic: Vec<Item>,
+    /// From couriers, at most about [`INGRESS_MAX`]: taken while there is room. By value, so that the
+    /// sender's thread allocates nothing that the worker's would have to free.
+    mail: VecDeque<Parcel>,
     asleep: bool,
     nudged: bool,
     /// Whether the sleeper waits for the store.
@@ -86,13 +90,13 @@ impl Port {
     }
 
     /// Leaves traffic from outside: waits for room. Cancel-safe before the first item is left.
-    pub(crate) async fn admit(&self, items: &mut Vec<Item>) {
+    pub(crate) async fn admit(&self, parcels: &mut Vec<Parcel>) {
         loop {
             let room = self.room.notified();
             {
                 let mut lanes = self.lanes.lock();
-                if lanes.traffic.len() < INGRESS_MAX || lanes.closed {
-                    lanes.traffic.append(items);
+                if lanes.mail.len() < INGRESS_MAX || lanes.closed {
+                    lanes.mail.extend(parcels.drain(..));
                     self.ring(&mut lanes);
                     return;
                 }
@@ -123,13 +127,23 @@ impl Port {
         }
     }
 
-    /// Takes what is there: the control lane always, traffic if `room`.
-    pub(crate) fn take(&self, control: &mut Vec<Job>, traffic: &mut Vec<Item>, room: bool) {
+    /// Takes what is there: the control lane always, traffic if `room`, and then mail if the worker has
+    /// none left.
+    pub(crate) fn take(
+        &self,
+        control: &mut Vec<Job>,
+        traffic: &mut Vec<Item>,
+        mail: &mut VecDeque<Parcel>,
+        room: bool,
+    ) {
         let mut lanes = self.lanes.lock();
         control.extend(lanes.control.drain(..).map(|ControlJob(job)| job));
         if room {
-            let was_full = lanes.traffic.len() >= INGRESS_MAX;
             std::mem::swap(&mut lanes.traffic, traffic);
+        }
+        if room && mail.is_empty() {
+            let was_full = lanes.mail.len() >= INGRESS_MAX;
+            std::mem::swap(&mut lanes.mail, mail);
             if was_full {
                 self.room.notify_waiters();
             }
@@ -142,6 +156,7 @@ impl Port {
         if std::mem::take(&mut lanes.nudged)
             || !lanes.control.is_empty()
             || !lanes.traffic.is_empty()
+            || !lanes.mail.is_empty()
         {
             return;
         }
@@ -161,11 +176,13 @@ impl Port {
         lanes.closed = true;
         lanes.control.clear();
         lanes.traffic.clear();
+        lanes.mail.clear();
         self.room.notify_waiters();
     }
 
-    /// How much traffic waits at the door.
+    /// How much traffic and mail waits at the door.
     pub(crate) fn waiting(&self) -> usize {
-        self.lanes.lock().traffic.len()
+        let lanes = self.lanes.lock();
+        lanes.traffic.len() + lanes.mail.len()
     }
 }

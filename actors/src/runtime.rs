@@ -25,11 +25,11 @@ use crate::cell::read_row;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::handle::Entry;
-use crate::letter::{Extra, Letter};
+use crate::letter::{Contents, Extra, Letter, Parcel};
 use crate::life::Life;
 use crate::log::Log;
 use crate::natives::{Listing, natives};
-use crate::port::{Item, Port};
+use crate::port::Port;
 use crate::shared::{Gateway, Shared};
 use crate::steward::Steward;
 use crate::store::{Op, Store, StoreError, Table};
@@ -145,7 +145,7 @@ impl Runtime {
         };
         let gateway = Gateway::default();
         // Sequences and births of this run never meet those of another.
-        gateway.sequence.store(epoch << 40, Ordering::Relaxed);
+        gateway.sequence.0.store(epoch << 40, Ordering::Relaxed);
         let shared = Arc::new(Shared {
             ports: (0..workers).map(|_| Port::default()).collect(),
             clock: config.clock,
@@ -505,23 +505,25 @@ impl Runtime {
         let ids: Vec<VcId> = (first..first + count)
             .map(|n| VcId::root(&self.node_key, n))
             .collect();
-        let book: Option<Arc<[Entry]>> = book.then(|| ids.iter().copied().map(Entry::of).collect());
         let mut by_worker: Vec<Vec<VcId>> = vec![Vec::new(); self.shared.ports.len()];
         for &id in &ids {
             by_worker[self.shared.worker_of(id)].push(id);
         }
-        let mut pending = Vec::new();
-        for (worker, ids) in by_worker.into_iter().enumerate() {
-            let (sender, receiver) = oneshot::channel();
-            let (birth, book) = (birth.clone(), book.clone());
-            self.shared.ports[worker].control(Box::new(move |worker| {
-                // Nobody waits any more: then nobody needs to know.
-                let _ = sender.send(worker.births(&ids, &birth, book.as_ref()));
-            }));
-            pending.push(receiver);
+        let by_worker: Vec<Arc<[VcId]>> = by_worker.into_iter().map(Arc::from).collect();
+        let born = move |worker: &mut Worker, ids: &[VcId]| worker.births(ids, &birth);
+        for outcome in self.on_each(&by_worker, born).await? {
+            outcome?;
         }
-        for receiver in pending {
-            receiver.await.map_err(|_| gone())??;
+        if book {
+            // With their handles, so that no message by the book has to look its receiver up.
+            let entries = self.on_each(&by_worker, |worker, ids| worker.entries(ids));
+            let mut entries: Vec<_> = entries.await?.into_iter().map(Vec::into_iter).collect();
+            let in_order = ids
+                .iter()
+                .filter_map(|&id| entries[self.shared.worker_of(id)].next());
+            let book: Arc<[Entry]> = in_order.collect();
+            let share = move |worker: &mut Worker, ids: &[VcId]| worker.share_book(ids, &book);
+            self.on_each(&by_worker, share).await?;
         }
         Ok(ids)
     }
@@ -754,6 +756,7 @@ impl Runtime {
         Courier {
             shared: Arc::clone(&self.shared),
             batches: (0..self.shared.ports.len()).map(|_| Vec::new()).collect(),
+            sequences: (0, 0),
         }
     }
 
@@ -1250,6 +1253,29 @@ impl Runtime {
         receiver.await.map_err(|_| gone())
     }
 
+    /// Has something done by every worker with its own VCs, by all at the same time.
+    async fn on_each<T: Send + 'static>(
+        &self,
+        by_worker: &[Arc<[VcId]>],
+        job: impl Fn(&mut Worker, &[VcId]) -> T + Clone + Send + 'static,
+    ) -> Result<Vec<T>, Refusal> {
+        let mut pending = Vec::with_capacity(by_worker.len());
+        for (port, ids) in self.shared.ports.iter().zip(by_worker) {
+            let (sender, receiver) = oneshot::channel();
+            let (ids, job) = (Arc::clone(ids), job.clone());
+            port.control(Box::new(move |worker| {
+                // Nobody waits any more: then nobody needs to know.
+                let _ = sender.send(job(worker, &ids));
+            }));
+            pending.push(receiver);
+        }
+        let mut done = Vec::with_capacity(pending.len());
+        for receiver in pending {
+            done.push(receiver.await.map_err(|_| gone())?);
+        }
+        Ok(done)
+    }
+
     /// The same, and waits until what was done is on disk, if it is to be.
     async fn settled_on<T: Send + 'static>(
         &self,
@@ -1323,24 +1349,40 @@ impl Runtime {
 #[derive(Debug)]
 pub struct Courier {
     shared: Arc<Shared>,
-    batches: Vec<Vec<Item>>,
+    batches: Vec<Vec<Parcel>>,
+    /// Sequences it may give: from, until. Those it never gives are gaps, which lanes may have.
+    sequences: (u64, u64),
 }
 
 impl Courier {
     /// How many messages travel together.
-    const BATCH: usize = 64;
+    const BATCH: usize = 256;
 
-    /// Sends a message; it leaves with its batch.
-    pub async fn tell(&mut self, to: VcId, contents: impl Into<crate::letter::Contents>) {
-        let sequence = self.shared.gateway.next_sequence();
-        let now = self.shared.clock.now();
-        let letter = Box::new(Letter::new(self.shared.owner, sequence, to, contents, now));
+    /// Sends a message; it is in its batch at once and leaves with it, which is what is waited for.
+    pub fn tell<C: Into<Contents>>(
+        &mut self,
+        to: VcId,
+        contents: C,
+    ) -> impl Future<Output = ()> + use<'_, C> {
+        if self.sequences.0 == self.sequences.1 {
+            let first = self.shared.gateway.next_sequences(Self::BATCH as u64);
+            self.sequences = (first, first + Self::BATCH as u64);
+        }
+        let sequence = self.sequences.0;
+        self.sequences.0 += 1;
         let worker = self.shared.worker_of(to);
-        self.batches[worker].push(Item::Letter(letter));
-        if self.batches[worker].len() >= Self::BATCH {
-            self.shared.ports[worker]
-                .admit(&mut self.batches[worker])
-                .await;
+        let batch = &mut self.batches[worker];
+        batch.push(Parcel {
+            to,
+            sequence,
+            sent_at: self.shared.clock.now(),
+            contents: contents.into(),
+        });
+        let port = (batch.len() >= Self::BATCH).then(|| &self.shared.ports[worker]);
+        async move {
+            if let Some(port) = port {
+                port.admit(batch).await;
+            }
         }
     }
 

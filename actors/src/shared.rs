@@ -60,6 +60,12 @@ impl Shared {
     }
 }
 
+/// Something that many threads write, on cache lines of its own: beside it lies what all workers read
+/// in every turn.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Alone<T>(pub(crate) T);
+
 /// Where messages for the owner come out: asks that wait, and what was seen of late.
 #[derive(Debug, Default)]
 pub(crate) struct Gateway {
@@ -68,7 +74,7 @@ pub(crate) struct Gateway {
     seen: Mutex<SeenRing>,
     /// Idempotency keys of this run.
     pub(crate) keys: Keys,
-    pub(crate) sequence: AtomicU64,
+    pub(crate) sequence: Alone<AtomicU64>,
 }
 
 /// The last idempotency keys of this run, until they can be read from the store: a bound, so the oldest
@@ -113,7 +119,12 @@ struct SeenRing {
 
 impl Gateway {
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.sequence.fetch_add(1, Ordering::Relaxed) + 1
+        self.next_sequences(1)
+    }
+
+    /// The first of so many sequences that follow each other and belong to nobody else.
+    pub(crate) fn next_sequences(&self, count: u64) -> u64 {
+        self.sequence.0.fetch_add(count, Ordering::Relaxed) + 1
     }
 
     /// Registers an ask; its answer comes with the slice it depends on.

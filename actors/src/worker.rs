@@ -33,7 +33,7 @@ use crate::cell::{Cell, Seat};
 use crate::effects::Effect;
 use crate::events::{Event, EventKind};
 use crate::handle::{Entry, Handle};
-use crate::letter::{Letter, NO_CAUSE};
+use crate::letter::{Letter, NO_CAUSE, Parcel, Spare};
 use crate::life::Life;
 use crate::log::Slice;
 use crate::mailbox::Arena;
@@ -82,6 +82,7 @@ pub struct Worker {
     timers: Timers,
     outs: Vec<Vec<Item>>,
     effects: Vec<Effect>,
+    spare: Spare,
     slice: Slice,
     dirty: Vec<u32>,
     after: Vec<AfterSlice>,
@@ -125,6 +126,7 @@ impl Worker {
             timers: Timers::default(),
             outs,
             effects: Vec::new(),
+            spare: Spare::default(),
             slice: Slice::default(),
             dirty: Vec::new(),
             after: Vec::new(),
@@ -143,29 +145,25 @@ impl Worker {
     /// Works until the runtime ends.
     pub(crate) fn run(&mut self) {
         let (mut control, mut traffic) = (Vec::new(), Vec::new());
-        let mut inbox: VecDeque<Item> = VecDeque::new();
+        let mut mail = VecDeque::new();
         while !self.closing {
             self.now = self.shared.clock.now();
             self.rounds += 1;
-            let room = inbox.is_empty() && self.arena.len() < ADMIT_MAX;
-            self.shared.ports[usize::from(self.index)].take(&mut control, &mut traffic, room);
+            let room = self.arena.len() < ADMIT_MAX;
+            self.shared.ports[usize::from(self.index)].take(
+                &mut control,
+                &mut traffic,
+                &mut mail,
+                room,
+            );
             self.control(&mut control);
-            inbox.extend(traffic.drain(..));
-            while let Some(item) = inbox.pop_front() {
+            for item in traffic.drain(..) {
                 match item {
-                    // A courier waits at the door while the mailbox drains, instead of being bounced.
-                    Item::Letter(letter) if self.is_early(&letter) => {
-                        inbox.push_front(Item::Letter(letter));
-                        break;
-                    }
-                    Item::Letter(letter) => {
-                        // The owner's come by courier: here is where they are accepted.
-                        self.tally.accepted += u64::from(letter.from == self.shared.owner);
-                        self.deliver(letter);
-                    }
+                    Item::Letter(letter) => self.deliver(letter),
                     Item::Job(job) => job(self),
                 }
             }
+            self.admit_mail(&mut mail);
             let open = self.shared.open.load(Ordering::Acquire);
             if open {
                 self.fire_timers();
@@ -177,7 +175,7 @@ impl Worker {
             }
             self.end_slice();
             self.settle_sleepers();
-            let idle = self.ready.is_empty() && inbox.is_empty();
+            let idle = self.ready.is_empty() && mail.is_empty();
             if (idle || !open) && !self.closing {
                 self.rest();
             }
@@ -185,14 +183,34 @@ impl Worker {
         self.shared.ports[usize::from(self.index)].close();
     }
 
-    /// Whether a letter from outside finds a full mailbox that is being drained this very round.
-    fn is_early(&self, letter: &Letter) -> bool {
-        letter.from == self.shared.owner
-            && self.find(letter.to).is_some_and(|slot| {
+    /// Delivers what couriers brought, up to the first letter whose mailbox is full and being drained
+    /// this very round: a courier waits at the door instead of being bounced.
+    fn admit_mail(&mut self, mail: &mut VecDeque<Parcel>) {
+        while let Some(parcel) = mail.front() {
+            let slot = self.find(parcel.to);
+            let early = slot.is_some_and(|slot| {
                 let cell = &self.cells[slot as usize];
                 let drains = cell.flags.ready || matches!(cell.seat, Seat::Away(_));
-                drains && self.over_bound(slot, letter).is_some()
-            })
+                drains && self.over_bound(slot, parcel.contents.weight()).is_some()
+            });
+            if early {
+                return;
+            }
+            let Some(parcel) = mail.pop_front() else {
+                return;
+            };
+            let mut letter = self.spare.fill(Letter::new(
+                self.shared.owner,
+                parcel.sequence,
+                parcel.to,
+                parcel.contents,
+                parcel.sent_at,
+            ));
+            letter.to_handle = slot.map_or(Handle::NONE, |slot| self.handle_of(slot));
+            // Here is where what couriers bring is accepted.
+            self.tally.accepted += 1;
+            self.deliver(letter);
+        }
     }
 
     fn control(&mut self, jobs: &mut Vec<Job>) {
@@ -296,6 +314,7 @@ impl Worker {
             };
             taken += 1;
             self.turn(slot, &mut seat, &letter);
+            self.spare.keep(letter);
             let cell = &self.cells[slot as usize];
             let goes_on = cell.generation == generation && cell.life == Life::Awake;
             if !goes_on || cell.more.as_ref().is_some_and(|more| more.held > 0) {
@@ -423,7 +442,7 @@ impl Worker {
                 Refusal::new(Code::Timeout, "the ask had ended before its answer came"),
             );
         }
-        let full = self.over_bound(slot, &letter);
+        let full = self.over_bound(slot, letter.weight());
         if let Some(refusal) = full {
             // What the medium itself says is always let in: it is bounded by timers, asks and watches; and
             // so is a stripped part, which has no other place and is bounded by the parts there are.
@@ -462,12 +481,12 @@ impl Worker {
     }
 
     /// Why a mailbox has no room for a letter, if it has none.
-    pub(crate) fn over_bound(&self, slot: u32, letter: &Letter) -> Option<Refusal> {
+    pub(crate) fn over_bound(&self, slot: u32, weight: u32) -> Option<Refusal> {
         let cell = &self.cells[slot as usize];
         let (len, bytes) = (cell.mail.len(), cell.mail.bytes());
         let what = if len >= MAILBOX_LEN_MAX {
             format!("the mailbox of {} is full ({len} messages)", cell.id)
-        } else if bytes.saturating_add(letter.weight()) > MAILBOX_BYTES_MAX {
+        } else if bytes.saturating_add(weight) > MAILBOX_BYTES_MAX {
             format!(
                 "the mailbox of {} is full ({bytes} bytes of {MAILBOX_BYTES_MAX})",
                 cell.id
@@ -618,11 +637,7 @@ impl Worker {
             return self.die(letter, why);
         }
         self.tally.bounced += 1;
-        if letter.from == self.shared.owner {
-            self.shared
-                .gateway
-                .ended(letter.reference(), || Fate::Bounced(why.clone()));
-        }
+        self.ended(letter, || Fate::Bounced(why.clone()));
         self.event(
             EventKind::Bounced,
             letter.to,
@@ -666,10 +681,13 @@ impl Worker {
             letter.to,
             format!("{}: {}", why.code, why.what),
         );
-        if letter.from == self.shared.owner {
-            self.shared
-                .gateway
-                .ended(letter.reference(), || Fate::Dead(why));
+        self.ended(letter, || Fate::Dead(why));
+    }
+
+    /// Notes how a message of the owner ended. A courier's are not remembered: they have no extras.
+    pub(crate) fn ended(&self, letter: &Letter, fate: impl FnOnce() -> Fate) {
+        if letter.from == self.shared.owner && letter.extra.is_some() {
+            self.shared.gateway.ended(letter.reference(), fate);
         }
     }
 

@@ -18,8 +18,8 @@ use crate::letter::Letter;
 const SEND: Channel = Channel::known("medium/send");
 /// The version byte of listings and answers.
 pub(crate) const VERSION: u8 = 1;
-/// Shards of the listings: a turn copies at most one, and a pointer for each.
-const SHARDS: usize = 256;
+/// Branches of the listings, and leaves of each branch.
+const FAN: usize = 64;
 
 /// What a VC tells the indexer of itself; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,27 +41,43 @@ pub(crate) struct Find {
     pub(crate) limit: u32,
 }
 
-/// The listings, in shards by a byte of the id.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The listings, in shards by two bytes of the id.
+///
+/// The host keeps a clone of a behaviour over each turn, so whatever a turn changes is copied. A turn
+/// that changes a listing copies [`FAN`] pointers twice and one leaf of pointers; all the rest is shared
+/// with the clone. The cost of a turn so hardly grows with the number of listings.
+#[derive(Clone, Debug)]
 pub struct Indexer {
-    shards: Vec<BTreeMapShard>,
+    root: Arc<Vec<Branch>>,
+    len: usize,
 }
 
-type Shard = BTreeMap<VcId, Listing>;
+type Branch = Arc<Vec<Leaf>>;
+type Leaf = Arc<BTreeMap<VcId, Arc<Listing>>>;
 
-/// A shard that is copied when it is changed.
-#[derive(Clone, Debug, Default)]
-struct BTreeMapShard(Arc<Shard>);
-
-impl Serialize for BTreeMapShard {
+impl Serialize for Indexer {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        let listings: Vec<&Listing> = self.listings().collect();
+        listings.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for BTreeMapShard {
+impl<'de> Deserialize<'de> for Indexer {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Shard::deserialize(deserializer).map(|shard| Self(Arc::new(shard)))
+        let mut indexer = Self::default();
+        for listing in Vec::<Listing>::deserialize(deserializer)? {
+            indexer.list(listing).map_err(serde::de::Error::custom)?;
+        }
+        Ok(indexer)
+    }
+}
+
+impl Default for Indexer {
+    fn default() -> Self {
+        Self {
+            root: Arc::new(vec![Arc::new(vec![Leaf::default(); FAN]); FAN]),
+            len: 0,
+        }
     }
 }
 
@@ -69,22 +85,36 @@ impl Indexer {
     /// Listings kept; further ones are refused.
     pub const LISTINGS_MAX: usize = 1 << 20;
 
+    fn listings(&self) -> impl Iterator<Item = &Listing> {
+        let leaves = self.root.iter().flat_map(|branch| branch.iter());
+        leaves.flat_map(|leaf| leaf.values()).map(Arc::as_ref)
+    }
+
+    /// The leaf of an id, copied if the clone of the turn still holds it.
+    fn leaf_mut(&mut self, id: VcId) -> Option<&mut BTreeMap<VcId, Arc<Listing>>> {
+        let [_, branch, leaf, ..] = *id.as_bytes();
+        let branch = Arc::make_mut(&mut self.root).get_mut(usize::from(branch) % FAN)?;
+        let leaf = Arc::make_mut(branch).get_mut(usize::from(leaf) % FAN)?;
+        Some(Arc::make_mut(leaf))
+    }
+
     fn list(&mut self, listing: Listing) -> Result<(), Fault> {
-        let len: usize = self.shards.iter().map(|shard| shard.0.len()).sum();
-        let at = usize::from(listing.id.as_bytes()[1]) % SHARDS;
-        let Some(shard) = self.shards.get_mut(at) else {
+        let len = self.len;
+        let Some(leaf) = self.leaf_mut(listing.id) else {
             return Ok(());
         };
+        let before = leaf.len();
         if listing.shape.is_none() {
-            Arc::make_mut(&mut shard.0).remove(&listing.id);
-        } else if len < Self::LISTINGS_MAX || shard.0.contains_key(&listing.id) {
-            Arc::make_mut(&mut shard.0).insert(listing.id, listing);
+            leaf.remove(&listing.id);
+        } else if len < Self::LISTINGS_MAX || leaf.contains_key(&listing.id) {
+            leaf.insert(listing.id, Arc::new(listing));
         } else {
             return Err(Fault::new(
                 genesis::refusal::Code::Busy,
                 format!("the index holds {len} listings and no more"),
             ));
         }
+        self.len = len - before + leaf.len();
         Ok(())
     }
 
@@ -95,9 +125,7 @@ impl Indexer {
             .parse()
             .map_err(|error: genesis::pattern::ParseError| Fault::malformed(error.with_caret()))?;
         let mut hits: Vec<Listing> = self
-            .shards
-            .iter()
-            .flat_map(|shard| shard.0.values())
+            .listings()
             .filter(|listing| meets(&pattern, listing))
             .cloned()
             .collect();
@@ -134,9 +162,7 @@ impl Behaviour for Indexer {
     const NEEDS: &'static [Channel] = &[SEND];
 
     fn born(_: &[u8]) -> Result<Self, Fault> {
-        Ok(Self {
-            shards: vec![BTreeMapShard::default(); SHARDS],
-        })
+        Ok(Self::default())
     }
 
     fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
@@ -169,5 +195,36 @@ impl Behaviour for Indexer {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listings_are_counted_found_and_taken_back() {
+        let listing = |n: u8, shape: bool| Listing {
+            id: VcId::root(&[1; 32], u64::from(n)),
+            name: Some(n.to_string()),
+            shape: shape.then(BTreeMap::new),
+            links: Vec::new(),
+        };
+        let mut indexer = Indexer::default();
+        let empty = indexer.clone();
+        for n in (0..200).chain(0..200) {
+            indexer.list(listing(n, true)).unwrap();
+        }
+        assert_eq!((indexer.len, indexer.listings().count()), (200, 200));
+        let full = indexer.clone();
+        for n in 0..150 {
+            indexer.list(listing(n, false)).unwrap();
+        }
+        assert_eq!((indexer.len, indexer.listings().count()), (50, 50));
+        // What was cloned before a turn is not changed by it.
+        assert_eq!(
+            (empty.listings().count(), full.listings().count()),
+            (0, 200)
+        );
     }
 }

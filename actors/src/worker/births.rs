@@ -31,6 +31,9 @@ use crate::timers::Due;
 /// How long a cell must have been idle before the memory budget may put it to sleep.
 const BUDGET_IDLE_MS: u64 = 1_000;
 
+/// Events of births that are gathered before they are passed on.
+const EVENTS_AT_ONCE: usize = 1_024;
+
 /// What a VC is born or woken with, beside its image.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(
@@ -152,19 +155,32 @@ impl Worker {
     }
 
     /// Many births at once of VCs as plain as they come: what a world or a bench is made of.
-    pub(crate) fn births(
-        &mut self,
-        ids: &[VcId],
-        birth: &Birth,
-        book: Option<&std::sync::Arc<[Entry]>>,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn births(&mut self, ids: &[VcId], birth: &Birth) -> Result<(), Refusal> {
         self.cells
             .reserve(ids.len().saturating_sub(self.free.len()));
         for &id in ids {
             self.birth(id, self.shared.owner, false, birth.clone())?;
-            if let Some(book) = book
-                && let Some(slot) = self.find(id)
-            {
+            if self.events.len() >= EVENTS_AT_ONCE {
+                // A million births in one slice must not keep a million events until it ends.
+                self.shared.events.append(&mut self.events);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where VCs are, in their order; with no place for those that are not here.
+    pub(crate) fn entries(&self, ids: &[VcId]) -> Vec<Entry> {
+        let entry = |&id: &VcId| match self.find(id) {
+            Some(slot) => self.cells[slot as usize].entry(self.index, slot),
+            None => Entry::of(id),
+        };
+        ids.iter().map(entry).collect()
+    }
+
+    /// Gives VCs a book of contacts that they share.
+    pub(crate) fn share_book(&mut self, ids: &[VcId], book: &std::sync::Arc<[Entry]>) {
+        for &id in ids {
+            if let Some(slot) = self.find(id) {
                 let contacts = Contacts {
                     book: Some(std::sync::Arc::clone(book)),
                     ..Contacts::default()
@@ -172,7 +188,6 @@ impl Worker {
                 self.cells[slot as usize].contacts = Some(Box::new(contacts));
             }
         }
-        Ok(())
     }
 
     /// Gives a cell its slot, its place in the table and, if it begins, its first notice.

@@ -68,7 +68,7 @@ impl Worker {
             }
         }
         if let Some(refusal) = self
-            .over_bound(slot, &letter)
+            .over_bound(slot, letter.weight())
             .or_else(|| self.not_accepted(slot, &letter))
         {
             return Err(refusal);

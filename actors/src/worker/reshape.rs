@@ -64,11 +64,7 @@ impl Worker {
                     self.slice.finish(letter.reference());
                     self.slice.counts.consumed += 1;
                 }
-                if letter.from == self.shared.owner {
-                    self.shared
-                        .gateway
-                        .ended(letter.reference(), || crate::view::Fate::Consumed);
-                }
+                self.ended(letter, || crate::view::Fate::Consumed);
                 self.answer_for(slot, letter, said);
             }
             Err(why) => {

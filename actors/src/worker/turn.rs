@@ -54,6 +54,7 @@ impl Worker {
                 standing: &mut cell.standing,
                 contacts: &mut cell.contacts,
                 list: &mut effects,
+                spare: &mut self.spare,
                 ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
                 seed: self.shared.seed,
                 draws: 0,
@@ -233,11 +234,7 @@ impl Worker {
                     self.slice.finish(letter.reference());
                     self.slice.counts.consumed += 1;
                 }
-                if letter.from == self.shared.owner {
-                    self.shared
-                        .gateway
-                        .ended(letter.reference(), || Fate::Consumed);
-                }
+                self.ended(letter, || Fate::Consumed);
                 self.open_asks(slot, effects);
                 for effect in effects.drain(..) {
                     self.apply(slot, letter, effect, seat);
