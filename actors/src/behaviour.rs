@@ -89,6 +89,9 @@ pub trait Program: Send {
     /// [`Fault`].
     fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault>;
 
+    /// Whether it answers a channel.
+    fn gives(&self, channel: Channel) -> bool;
+
     /// Appends the state, to be given to [`NativeKind::load`] later.
     ///
     /// # Errors
@@ -128,6 +131,10 @@ impl<B: Behaviour> Program for Native<B> {
                 ))
             }
         }
+    }
+
+    fn gives(&self, channel: Channel) -> bool {
+        B::GIVES.contains(&channel)
     }
 
     fn save(&self, into: &mut Vec<u8>) -> Result<(), Fault> {

@@ -42,7 +42,15 @@ pub(crate) enum Seat {
 impl Seat {
     pub(crate) fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
         match self {
-            Self::One(program) => program.turn(letter, effects),
+            Self::One(program) => {
+                let by_default =
+                    letter.channel.is_of_the_medium() || letter.channel == Channel::REPLY;
+                if by_default || program.gives(letter.channel) {
+                    program.turn(letter, effects)
+                } else {
+                    Err(no_giver(letter.channel))
+                }
+            }
             Self::Many(assembly) => assembly.turn(letter, effects),
             Self::Empty | Self::Actor(_) | Self::Away(_) | Self::Owner => {
                 Err(no_giver(letter.channel))

@@ -8,9 +8,12 @@
 pub(crate) mod births;
 mod doors;
 mod ends;
+pub(crate) mod images;
 pub(crate) mod index;
 pub(crate) mod look;
 pub(crate) mod reshape;
+mod rows;
+mod sleep;
 mod turn;
 
 use std::collections::VecDeque;

@@ -73,9 +73,11 @@ impl<'de> Deserialize<'de> for Indexer {
 }
 
 impl Default for Indexer {
+    /// No listings: all branches are one and the same empty branch until a listing is put there.
     fn default() -> Self {
+        let branch: Branch = Arc::new(std::iter::repeat_n(Leaf::default(), FAN).collect());
         Self {
-            root: Arc::new(vec![Arc::new(vec![Leaf::default(); FAN]); FAN]),
+            root: Arc::new(std::iter::repeat_n(branch, FAN).collect()),
             len: 0,
         }
     }

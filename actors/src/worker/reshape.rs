@@ -13,7 +13,7 @@ use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::Worker;
-use super::births::program_of;
+use super::images::program_of;
 use crate::cell::{Assembly, Organ, Part, Seat};
 use crate::effects::Contacts;
 use crate::events::EventKind;

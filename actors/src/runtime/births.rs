@@ -1,0 +1,161 @@
+//! How VCs are born into a runtime from outside: births, thaws, forks, many at once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use genesis::id::VcId;
+use genesis::image::Image;
+use genesis::limits::NAME_BYTES_MAX;
+use genesis::refusal::{Code, Refusal};
+
+use super::Runtime;
+use crate::birth::Birth;
+use crate::handle::Entry;
+use crate::worker::Worker;
+use crate::worker::births::Manner;
+use crate::worker::images::fork_of;
+
+impl Runtime {
+    /// An id, a name, or `name/occurrence/…` for a VC in a body.
+    ///
+    /// # Errors
+    /// [`Refusal`] `unknown` or `malformed`.
+    pub async fn resolve(&self, text: &str) -> Result<VcId, Refusal> {
+        let mut steps = text.split('/');
+        let head = steps.next().unwrap_or_default();
+        let mut id = if head.starts_with("vc:") {
+            head.parse().map_err(|error: genesis::id::AddressError| {
+                Refusal::new(Code::Malformed, error.to_string()).who(text)
+            })?
+        } else {
+            let id = self.shared.names.get(head).map(|entry| *entry.value());
+            id.ok_or_else(|| {
+                let shown: String = head.chars().take(NAME_BYTES_MAX).collect();
+                Refusal::new(Code::Unknown, format!("no VC is called `{shown}`"))
+                    .who(shown)
+                    .hint("`medium ps --all` lists them")
+            })?
+        };
+        for step in steps {
+            let step = step.to_owned();
+            id = self.on(id, move |worker| worker.inner(id, &step)).await??;
+        }
+        Ok(id)
+    }
+
+    /// Gives birth to a VC; once this returns, a durable one is on disk.
+    ///
+    /// # Errors
+    /// [`Refusal`]: a taken name, a part the node does not know, a bound, or the store.
+    pub async fn spawn(&self, birth: Birth) -> Result<VcId, Refusal> {
+        let id = VcId::root(&self.node_key, self.births.fetch_add(1, Ordering::Relaxed));
+        self.check_health(birth.durable)?;
+        let name = self.claim(birth.name.as_deref(), id)?;
+        let owner = self.shared.owner;
+        let born = self
+            .settled_on(id, move |worker| worker.birth(id, owner, false, birth))
+            .await;
+        self.release_on_error(name, id, born)
+    }
+
+    /// Lets a frozen VC go on here under its own id or, if `fresh`, a fork of it.
+    ///
+    /// # Errors
+    /// [`Refusal`] `conflict` if it lives here already; else as [`Runtime::spawn`].
+    pub async fn thaw(
+        &self,
+        mut image: Image,
+        name: Option<String>,
+        durable: bool,
+        fresh: bool,
+    ) -> Result<VcId, Refusal> {
+        self.check_health(durable)?;
+        if fresh {
+            let id = VcId::root(&self.node_key, self.births.fetch_add(1, Ordering::Relaxed));
+            let name = name.or_else(|| image.name.clone());
+            fork_of(&mut image, id, name);
+            image.host = self.shared.owner;
+        } else {
+            image.name = name.or(image.name);
+            if self.stored(image.id)? {
+                return Err(Refusal::new(
+                    Code::Conflict,
+                    format!("{} lives here already", image.id),
+                )
+                .who(image.id)
+                .hint("spawn a fork of it, or remove it first"));
+            }
+            image.host = self.shared.owner;
+            image.nested = false;
+        }
+        let id = image.id;
+        let name = self.claim(image.name.as_deref(), id)?;
+        let manner = Manner {
+            durable,
+            born: true,
+            ..Manner::default()
+        };
+        let thawed = self
+            .settled_on(id, move |worker| worker.thaw(image, manner).map(|_| id))
+            .await;
+        self.release_on_error(name, id, thawed)
+    }
+
+    /// A copy of a VC under another id; it goes its own way from here on.
+    ///
+    /// # Errors
+    /// As [`Runtime::thaw`].
+    pub async fn fork(&self, id: VcId, name: Option<String>) -> Result<VcId, Refusal> {
+        let (mut image, durable) = self.on(id, move |worker| worker.frozen(id)).await??;
+        image.name = None;
+        self.thaw(image, name, durable, true).await
+    }
+
+    /// The image of a VC as it is now, with those in its body.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn freeze(&self, id: VcId) -> Result<Image, Refusal> {
+        self.on(id, move |worker| worker.frozen(id))
+            .await?
+            .map(|(image, _)| image)
+    }
+
+    /// Gives birth to many plain VCs of one kind at once, volatile ones; each holds all of them as
+    /// contacts if `book`. For worlds and benches.
+    ///
+    /// # Errors
+    /// As [`Runtime::spawn`].
+    pub async fn spawn_many(
+        &self,
+        birth: Birth,
+        count: u64,
+        book: bool,
+    ) -> Result<Vec<VcId>, Refusal> {
+        let first = self.births.fetch_add(count, Ordering::Relaxed);
+        let ids: Vec<VcId> = (first..first + count)
+            .map(|n| VcId::root(&self.node_key, n))
+            .collect();
+        let mut by_worker: Vec<Vec<VcId>> = vec![Vec::new(); self.shared.ports.len()];
+        for &id in &ids {
+            by_worker[self.shared.worker_of(id)].push(id);
+        }
+        let by_worker: Vec<Arc<[VcId]>> = by_worker.into_iter().map(Arc::from).collect();
+        let born = move |worker: &mut Worker, ids: &[VcId]| worker.births(ids, &birth);
+        for outcome in self.on_each(&by_worker, born).await? {
+            outcome?;
+        }
+        if book {
+            // With their handles, so that no message by the book has to look its receiver up.
+            let entries = self.on_each(&by_worker, |worker, ids| worker.entries(ids));
+            let mut entries: Vec<_> = entries.await?.into_iter().map(Vec::into_iter).collect();
+            let in_order = ids
+                .iter()
+                .filter_map(|&id| entries[self.shared.worker_of(id)].next());
+            let book: Arc<[Entry]> = in_order.collect();
+            let share = move |worker: &mut Worker, ids: &[VcId]| worker.share_book(ids, &book);
+            self.on_each(&by_worker, share).await?;
+        }
+        Ok(ids)
+    }
+}
