@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use benches::time::{CpuTime, cpu};
+use benches::time::{CpuTime, Stopwatch};
 use benches::work::{ASKS, CLIENTS, HOPS, Route, TELLS, Token, WORKERS, token_messages};
 use benches::{floor, medium, peer};
 use criterion::measurement::Measurement;
@@ -37,12 +37,12 @@ fn rounds<M, F>(
 {
     group.bench_function(id, |bencher| {
         bencher.iter_custom(|count| {
-            let start = cpu();
+            let watch = Stopwatch::start();
             for _ in 0..count {
                 let round = tokio.spawn(round());
                 tokio.block_on(round).expect("a round does not panic");
             }
-            cpu() - start
+            watch.cpu()
         });
     });
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actors::behaviour::Behaviour;
 use actors::birth::Birth;
 use benches::memory::resident_bytes;
-use benches::time::{cpu, wall};
+use benches::time::Stopwatch;
 use benches::work::WORKERS;
 use benches::{medium, peer};
 use serde::{Deserialize, Serialize};
@@ -50,11 +50,11 @@ struct Line<'a> {
 
 async fn medium(n: u64) -> Measured {
     let runtime = medium::start(None).await;
-    let before = (resident_bytes(), cpu(), wall());
+    let (before, watch) = (resident_bytes(), Stopwatch::start());
     let birth = Birth::native(medium::Counter::NAME, "");
     let ids = runtime.spawn_many(birth, n, false).await;
     let ids = ids.expect("a known behaviour is born");
-    let spawned = (cpu() - before.1, wall() - before.2);
+    let spawned = (watch.cpu(), watch.wall());
     tokio::time::sleep(SETTLE).await;
     let born = resident_bytes();
     medium::FINISH.expect(n);
@@ -69,20 +69,20 @@ async fn medium(n: u64) -> Measured {
     let stats = runtime.stats().await.expect("it runs");
     assert!(stats.turns >= n && stats.awake >= n, "{stats:?}");
     runtime.shutdown().await;
-    Measured::new(n, before.0, born, told, spawned)
+    Measured::new(n, before, born, told, spawned)
 }
 
 async fn ractor(n: u64) -> Measured {
-    let before = (resident_bytes(), cpu(), wall());
+    let (before, watch) = (resident_bytes(), Stopwatch::start());
     let count = u32::try_from(n).expect("as many as a fleet may be");
     let fleet = peer::Fleet::of(count).await;
-    let spawned = (cpu() - before.1, wall() - before.2);
+    let spawned = (watch.cpu(), watch.wall());
     tokio::time::sleep(SETTLE).await;
     let born = resident_bytes();
     fleet.tell_each().await;
     tokio::time::sleep(SETTLE).await;
     let told = resident_bytes();
-    Measured::new(n, before.0, born, told, spawned)
+    Measured::new(n, before, born, told, spawned)
 }
 
 impl Measured {

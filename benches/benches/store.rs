@@ -18,7 +18,7 @@ use actors::runtime::Runtime;
 use actors::view::{Outgoing, Stats};
 use adapters::store::redb::RedbStore;
 use benches::medium;
-use benches::time::{cpu, wall};
+use benches::time::Stopwatch;
 use benches::work::WORKERS;
 use genesis::id::VcId;
 use genesis::refusal::Code;
@@ -121,12 +121,11 @@ async fn acknowledged(size: Size, senders: u64, asks: bool) -> Acknowledged {
     let notary = runtime.spawn(Birth::native("notary", "").durable()).await;
     let notary = notary.expect("a notary is born");
     let acknowledged = Arc::new(AtomicU64::new(0));
-    let before = (stats(&runtime).await, cpu(), wall());
-    let until = before.2 + size.figure;
+    let (before, watch) = (stats(&runtime).await, Stopwatch::start());
     crowd(senders, |sender| {
         let (runtime, acknowledged) = (runtime.clone(), Arc::clone(&acknowledged));
         async move {
-            while wall() < until {
+            while watch.wall() < size.figure {
                 let outgoing = Outgoing::new(notary, sender.to_le_bytes().to_vec());
                 if asks {
                     let answer = runtime.ask(outgoing, medium::ASK_MS).await;
@@ -141,8 +140,8 @@ async fn acknowledged(size: Size, senders: u64, asks: bool) -> Acknowledged {
         }
     })
     .await;
-    let (used, took) = (cpu() - before.1, wall() - before.2);
-    let commits = stats(&runtime).await.commits - before.0.commits;
+    let (used, took) = (watch.cpu(), watch.wall());
+    let commits = stats(&runtime).await.commits - before.commits;
     let messages = acknowledged.load(Ordering::Relaxed);
     let counted = runtime.ask(Outgoing::new(notary, "count"), medium::ASK_MS);
     let counted = counted.await.expect("a notary accepts").reply;
@@ -169,9 +168,9 @@ fn redb_floor(size: Size, folder: &Path, messages: u64) -> u64 {
     const LOG: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("log");
     let database = redb::Database::create(folder.join("floor.redb")).expect("a new file opens");
     let row = packed(messages);
-    let start = wall();
+    let watch = Stopwatch::start();
     let mut commits = 0;
-    while wall() - start < size.floor {
+    while watch.wall() < size.floor {
         let transaction = database.begin_write().expect("nobody else writes");
         let mut log = transaction.open_table(LOG).expect("the table opens");
         log.insert(commits, row.as_slice()).expect("a row fits");
@@ -182,21 +181,21 @@ fn redb_floor(size: Size, folder: &Path, messages: u64) -> u64 {
         transaction.commit().expect("the disk has room");
         commits += 1;
     }
-    per_second(commits * messages, wall() - start)
+    per_second(commits * messages, watch.wall())
 }
 
 /// The disk alone: as many bytes appended to a file, then `fdatasync`.
 fn fdatasync_floor(size: Size, folder: &Path, messages: u64) -> u64 {
     let mut file = File::create(folder.join("floor.log")).expect("a file can be made");
     let row = packed(messages);
-    let start = wall();
+    let watch = Stopwatch::start();
     let mut commits = 0;
-    while wall() - start < size.floor {
+    while watch.wall() < size.floor {
         file.write_all(&row).expect("the disk has room");
         file.sync_data().expect("the disk answers");
         commits += 1;
     }
-    per_second(commits * messages, wall() - start)
+    per_second(commits * messages, watch.wall())
 }
 
 fn packed(messages: u64) -> Vec<u8> {
@@ -222,7 +221,7 @@ async fn awoken(size: Size) -> Vec<Awoken> {
 
     // Without a message: read, checked, decoded, seated.
     asleep(&runtime, &ids).await;
-    let before = (cpu(), wall());
+    let watch = Stopwatch::start();
     crowd(1, |_| {
         let (runtime, ids) = (runtime.clone(), Arc::clone(&ids));
         async move {
@@ -241,7 +240,7 @@ async fn awoken(size: Size) -> Vec<Awoken> {
         }
     })
     .await;
-    figures.push(figure("awake", size.sleepers, before));
+    figures.push(figure("awake", size.sleepers, watch));
     runtime.shutdown().await;
     figures
 }
@@ -290,7 +289,7 @@ async fn asleep(runtime: &Runtime, ids: &Arc<[VcId]>) {
 /// Sends one message to each; until all are handled and on disk.
 async fn told(name: &'static str, runtime: &Runtime, ids: &[VcId]) -> Awoken {
     let turns = stats(runtime).await.turns;
-    let before = (cpu(), wall());
+    let watch = Stopwatch::start();
     let mut courier = runtime.courier();
     for &id in ids {
         courier.tell(id, 1_u64).await;
@@ -306,11 +305,11 @@ async fn told(name: &'static str, runtime: &Runtime, ids: &[VcId]) -> Awoken {
         assert_eq!(why.code, Code::Busy, "{why:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    figure(name, ids.len() as u64, before)
+    figure(name, ids.len() as u64, watch)
 }
 
-fn figure(name: &'static str, n: u64, before: (Duration, Duration)) -> Awoken {
-    let (used, took) = (cpu() - before.0, wall() - before.1);
+fn figure(name: &'static str, n: u64, watch: Stopwatch) -> Awoken {
+    let (used, took) = (watch.cpu(), watch.wall());
     Awoken {
         name,
         n,

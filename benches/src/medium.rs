@@ -66,13 +66,12 @@ impl Behaviour for Passer {
 
     fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
         self.0.0 += 1;
-        match Token::from_u64(number(letter)?).hop() {
-            Some((to, token)) => effects.send(Contact::Kept(to), token.to_u64()).map(drop),
-            None => {
-                FINISH.hit();
-                Ok(())
-            }
+        if let Some((to, token)) = Token::from_u64(number(letter)?).hop() {
+            effects.send(Contact::Kept(to), token.to_u64())?;
+        } else {
+            FINISH.hit();
         }
+        Ok(())
     }
 }
 

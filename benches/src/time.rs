@@ -14,13 +14,40 @@ fn read(clock: ClockId) -> Duration {
 }
 
 /// CPU time that this process has used, in user and system mode, by all of its threads.
-pub fn cpu() -> Duration {
+fn cpu() -> Duration {
     read(ClockId::ProcessCPUTime)
 }
 
-/// Time since the machine was started, for durations on the wall.
-pub fn wall() -> Duration {
+/// Time since the machine was started.
+fn wall() -> Duration {
     read(ClockId::Monotonic)
+}
+
+/// Measures from when it was started.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    cpu: Duration,
+    wall: Duration,
+}
+
+impl Stopwatch {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self {
+            cpu: cpu(),
+            wall: wall(),
+        }
+    }
+
+    /// CPU time that the process has used since.
+    pub fn cpu(&self) -> Duration {
+        cpu().saturating_sub(self.cpu)
+    }
+
+    /// Time on the wall since.
+    pub fn wall(&self) -> Duration {
+        wall().saturating_sub(self.wall)
+    }
 }
 
 /// The clock that a runtime is given: the system's, in milliseconds.
@@ -104,14 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_takes_cpu_time_and_waiting_does_not() {
-        let before = (cpu(), wall());
+    fn work_takes_time_on_both_clocks() {
+        let (watch, start) = (Stopwatch::start(), CpuTime.start());
         let mut sum = 0_u64;
-        while cpu() - before.0 < Duration::from_millis(5) {
+        while watch.cpu() < Duration::from_millis(5) {
             sum = sum.wrapping_mul(31).wrapping_add(1);
         }
         std::hint::black_box(sum);
-        assert!(wall() > before.1);
-        assert!(CpuTime.end(before.0) >= Duration::from_millis(5));
+        assert!(watch.wall() > Duration::ZERO);
+        assert!(CpuTime.end(start) >= Duration::from_millis(4));
     }
 }

@@ -83,7 +83,7 @@ impl Token {
     }
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014).
+/// The finalizer of `SplitMix64` (Steele, Lea and Flood 2014).
 #[inline]
 const fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod channel;
+pub mod export;
 pub mod extent;
 pub mod id;
 pub mod image;

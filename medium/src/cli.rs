@@ -21,7 +21,6 @@ use genesis::purse::Coin;
     after_long_help = "Wherever a verb takes <VC>, it takes an id (vc:…), a name, or a path into a body \
         (name/2).\nExit codes: 0 done, 1 you can fix it, 2 our fault.\n\nExamples:\n  \
         medium demo\n  medium up &\n  medium spawn echo --name e && medium send e hi",
-    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub(crate) struct Cli {
@@ -51,9 +50,7 @@ pub(crate) struct Global {
         long,
         short,
         global = true,
-        env = "MEDIUM_DATA",
         value_name = "DIR",
-        hide_env = true,
         long_help = "The node's data folder; a running node leaves its address and token there, where \
             the verbs find them. Also: variable MEDIUM_DATA. Without either: $XDG_DATA_HOME/medium, or \
             ~/.local/share/medium (macOS: ~/Library/Application Support/medium)"
@@ -64,9 +61,7 @@ pub(crate) struct Global {
         long,
         short,
         global = true,
-        env = "MEDIUM_API",
         value_name = "URL",
-        hide_env = true,
         long_help = "The node's address, http://HOST:PORT or HOST:PORT: where verbs find the node, and \
             where `up` listens (port 0: any that is free). Also: variable MEDIUM_API"
     )]
@@ -75,10 +70,7 @@ pub(crate) struct Global {
     #[arg(
         long,
         global = true,
-        env = "MEDIUM_TOKEN",
         value_name = "TOKEN",
-        hide_env = true,
-        hide_env_values = true,
         long_help = "What the node asks for before it changes anything; by default the one in the data \
             folder. Prefer the variable MEDIUM_TOKEN: other users of this machine can see command lines"
     )]
@@ -202,13 +194,22 @@ pub(crate) struct One {
 
 /// `up`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub(crate) struct Up {
     /// Keep nothing: no data folder, all VCs end with the node
     #[arg(long)]
     pub(crate) ephemeral: bool,
-    /// One worker, seeded order, virtual time: the same seed gives the same trace
-    #[arg(long)]
+    /// One worker, seeded order, virtual time: the same seed and requests give the same trace
+    #[arg(
+        long,
+        long_help = "One worker, seeded order, virtual time: the same seed and the same requests, one \
+            after the other, give the same trace. Time stands still but for requests: an ask that waits \
+            runs it until the answer is there, and `POST /v1/run?ms=N` runs it by N milliseconds"
+    )]
     pub(crate) deterministic: bool,
+    /// Let the time of day move virtual time, instead of requests: not reproducible
+    #[arg(long, requires = "deterministic")]
+    pub(crate) paced: bool,
     /// The seed of a deterministic node
     #[arg(
         long,
@@ -266,6 +267,15 @@ pub(crate) struct Spawn {
     /// Keep the last N messages it received, for replay
     #[arg(long, value_name = "N")]
     pub(crate) record: Option<u32>,
+    /// A VC that may reshape it, beside you and its host (repeatable)
+    #[arg(long, value_name = "VC")]
+    pub(crate) reshaper: Vec<String>,
+    /// Somebody it may send to, and what it calls them (repeatable)
+    #[arg(long, value_name = "NAME=VC", value_parser = contact)]
+    pub(crate) contact: Vec<(String, String)>,
+    /// Give it an actor of its own instead of a cell
+    #[arg(long)]
+    pub(crate) own_actor: bool,
 }
 
 /// `send`.
@@ -317,7 +327,7 @@ pub(crate) struct Ps {
     #[arg(long)]
     pub(crate) all: bool,
     /// At most so many
-    #[arg(long, short = 'n', value_name = "N", default_value_t = genesis::limits::PAGE_MAX)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = genesis::limits::PAGE_MAX, value_parser = at_least_one)]
     pub(crate) limit: usize,
     /// Only those after this id, in the order of ids
     #[arg(long, value_name = "ID")]
@@ -349,7 +359,7 @@ pub(crate) struct Find {
     #[arg(required_unless_present = "feeds")]
     pub(crate) pattern: Option<String>,
     /// At most so many
-    #[arg(long = "limit", short = 'k', value_name = "N", default_value_t = 20)]
+    #[arg(long = "limit", short = 'k', value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     pub(crate) limit: usize,
     /// Only those that give what this VC hungers for
     #[arg(long, value_name = "VC")]
@@ -483,6 +493,27 @@ fn coin(text: &str) -> Result<(Coin, u64), String> {
     Ok((coin, amount))
 }
 
+/// A contact and what it is called: `parser=vc:…`.
+fn contact(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, vc)) if !name.is_empty() && !vc.is_empty() => {
+            Ok((name.to_owned(), vc.to_owned()))
+        }
+        _ => Err(format!(
+            "`{text}` is not of the form NAME=VC, as `parser=e` is"
+        )),
+    }
+}
+
+/// How many rows: none at all would be an answer that says nothing.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 must be asked for".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err(format!("`{text}` is not a whole number")),
+    }
+}
+
 /// A size in bytes: `65536`, `64K`, `2G`.
 fn bytes(text: &str) -> Result<usize, String> {
     let (digits, shift) = match text.char_indices().last() {
@@ -528,6 +559,13 @@ mod tests {
     #[test]
     fn amounts_are_checked_at_the_boundary() {
         assert_eq!(coin("fuel=1_000"), Ok((Coin::Fuel, 1_000)));
+        assert_eq!(contact("a=vc:b"), Ok(("a".to_owned(), "vc:b".to_owned())));
+        for bad in ["a", "=b", "a="] {
+            assert!(contact(bad).is_err(), "{bad}");
+        }
+        for bad in ["0", "-1", "x", ""] {
+            assert!(at_least_one(bad).is_err(), "{bad}");
+        }
         for bad in ["fuel", "gold=1", "fuel=", "fuel=-1", "fuel=1e3"] {
             assert!(coin(bad).is_err(), "{bad}");
         }

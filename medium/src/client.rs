@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use genesis::export;
 use genesis::id::Digest;
 use genesis::refusal::{Code, Refusal};
+use medium::name;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -69,6 +71,8 @@ pub(crate) struct Paged<T> {
     pub(crate) rows: T,
     /// Where the next one begins; none if this was the last.
     pub(crate) next: Option<String>,
+    /// Whether there is more, as far as the node knows.
+    pub(crate) more: bool,
 }
 
 impl Client {
@@ -100,25 +104,34 @@ impl Client {
     }
 
     /// The address of something: each step is one, whatever characters it holds.
-    fn url(&self, path: &[&str]) -> Url {
+    ///
+    /// # Errors
+    /// `malformed` for a step that would make it the address of something else.
+    fn url(&self, path: &[&str]) -> Result<Url, Refusal> {
+        path.iter().try_for_each(|step| name::asked(step))?;
         let mut url = self.base.clone();
         // `base_url` let only http through, which can always be a base.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        url
+        Ok(url)
     }
 
-    fn request(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> RequestBuilder {
-        let mut url = self.url(path);
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<RequestBuilder, Refusal> {
+        let mut url = self.url(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.http.request(method, url).timeout(ANSWER);
-        match &self.token {
+        Ok(match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
-        }
+        })
     }
 
     /// Sends a request; anything but a success becomes the refusal the node gave.
@@ -162,11 +175,16 @@ impl Client {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
+        if error.is_connect() {
+            let what = format!("no node answers at {base} ({cause})");
+            return Refusal::new(Code::Unreachable, what).hint("start one: `medium up`");
+        }
+        // It was there, and has read some of the request.
         Refusal::new(
             Code::Unreachable,
-            format!("no node answers at {base} ({cause})"),
+            format!("the node at {base} broke off the request ({cause})"),
         )
-        .hint("start one: `medium up`")
+        .hint("it may have ended, or not have wanted what was sent: `medium doctor` looks at it")
     }
 
     /// Reads something.
@@ -178,7 +196,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<T, Refusal> {
-        let response = self.answer(self.request(Method::GET, path, query)).await?;
+        let response = self.answer(self.request(Method::GET, path, query)?).await?;
         self.read(response).await
     }
 
@@ -191,11 +209,13 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<Paged<T>, Refusal> {
-        let response = self.answer(self.request(Method::GET, path, query)).await?;
+        let response = self.answer(self.request(Method::GET, path, query)?).await?;
         let next = text_header(response.headers(), "x-medium-next");
+        let more = next.is_some() || response.headers().contains_key("x-medium-more");
         Ok(Paged {
             rows: self.read(response).await?,
             next,
+            more,
         })
     }
 
@@ -209,7 +229,7 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Refusal> {
         let response = self
-            .answer(self.request(Method::POST, path, &[]).json(body))
+            .answer(self.request(Method::POST, path, &[])?.json(body))
             .await?;
         self.read(response).await
     }
@@ -224,7 +244,7 @@ impl Client {
         } else {
             &[]
         };
-        let request = self.request(Method::DELETE, &["v1", "vcs", vc], query);
+        let request = self.request(Method::DELETE, &["v1", "vcs", vc], query)?;
         self.read(self.answer(request).await?).await
     }
 
@@ -251,7 +271,7 @@ impl Client {
                 .map(|expires| ("expires", expires.to_string())),
         );
         let mut request = self
-            .request(Method::POST, &["v1", "vcs", vc, "messages"], &query)
+            .request(Method::POST, &["v1", "vcs", vc, "messages"], &query)?
             .timeout(ANSWER.saturating_add(Duration::from_millis(manner.wait_ms)))
             .header("content-type", "application/octet-stream")
             .body(contents);
@@ -338,20 +358,26 @@ impl Client {
         self.get(&["v1", "node"], &[]).await
     }
 
-    /// A VC's image, and the digest the node gave for it.
+    /// A VC's image as a file, which is whole and signed, and the image's digest.
     ///
     /// # Errors
-    /// As [`Client::get`].
-    pub(crate) async fn image(&self, vc: &str) -> Result<(Bytes, Option<Digest>), Refusal> {
+    /// As [`Client::get`]; `corrupt` if what came is not as it was signed.
+    pub(crate) async fn image(&self, vc: &str) -> Result<(Bytes, Digest), Refusal> {
         let response = self
-            .answer(self.request(Method::GET, &["v1", "vcs", vc, "image"], &[]))
+            .answer(self.request(Method::GET, &["v1", "vcs", vc, "image"], &[])?)
             .await?;
-        let digest = text_header(response.headers(), "x-medium-image-digest");
         let bytes = response
             .bytes()
             .await
             .map_err(|error| self.unreachable(&error))?;
-        Ok((bytes, digest.and_then(|digest| digest.parse().ok())))
+        let (_, _, digest) = export::read(&bytes).map_err(|error| {
+            let what = format!(
+                "the frozen VC that `{}` sent is damaged: {error}",
+                self.base()
+            );
+            Refusal::new(Code::Corrupt, what).hint("try again")
+        })?;
+        Ok((bytes, digest))
     }
 }
 
@@ -366,11 +392,21 @@ mod tests {
     #[test]
     fn a_path_into_a_body_is_one_step_of_the_address() {
         let client = Client::new("127.0.0.1:7700", None).unwrap();
-        let url = client.url(&["v1", "vcs", "ring/1 ?", "sleep"]);
+        let url = client.url(&["v1", "vcs", "ring/1 ?", "sleep"]).unwrap();
         assert_eq!(
             url.as_str(),
             "http://127.0.0.1:7700/v1/vcs/ring%2F1%20%3F/sleep"
         );
+    }
+
+    /// Regression: `medium stop ..` was a request for `/v1/vcs/stop`, and `medium show ''` one for the list.
+    #[test]
+    fn no_name_makes_another_address() {
+        let client = Client::new("127.0.0.1:7700", None).unwrap();
+        for name in ["", ".", "..", "a\nb"] {
+            let refused = client.url(&["v1", "vcs", name, "stop"]).unwrap_err();
+            assert_eq!(refused.code, Code::Malformed, "{name}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -58,7 +58,8 @@ impl Announcement {
     /// One that is there may be stale: a node that was killed could not remove it.
     ///
     /// # Errors
-    /// [`Code::Io`] if it cannot be read, [`Code::Corrupt`] if it is not an announcement.
+    /// [`Code::Denied`] or [`Code::Io`] if it cannot be read, [`Code::Malformed`] if it is not an
+    /// announcement, or the folder is none.
     pub fn read(folder: &Path) -> Result<Option<Self>, Refusal> {
         let path = folder.join(ANNOUNCEMENT);
         let Some(bytes) = read(&path, ANNOUNCEMENT_BYTES_MAX)? else {
@@ -66,10 +67,11 @@ impl Announcement {
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             Refusal::new(
-                Code::Corrupt,
+                Code::Malformed,
                 format!("{} is damaged: {error}", path.display()),
             )
-            .hint("stop the node of this folder, if one runs, and start it again")
+            .who(path.display())
+            .hint("stop the node of this folder, if one runs, and start it again; or give `--api`")
         })
     }
 
@@ -104,13 +106,18 @@ pub(crate) fn base_of(bound: SocketAddr) -> String {
 }
 
 /// The secret of the node of a folder; random, and made if there is none.
-pub(crate) fn secret(folder: &Path) -> Result<NodeSecret, Refusal> {
+///
+/// If the store was `used`, a node had a secret: without it all ids and keys would be others, and so
+/// what the store holds would be orphaned.
+pub(crate) fn secret(folder: &Path, used: bool) -> Result<NodeSecret, Refusal> {
     if folder.join("seed").exists() {
         return Err(other_manner(folder, "--deterministic"));
     }
     let path = folder.join("secret");
     let bytes = if let Some(bytes) = read(&path, SECRET_BYTES as u64)? {
         bytes
+    } else if used {
+        return Err(lost(&path));
     } else {
         let bytes = random()?.to_vec();
         write(&path, &bytes)?;
@@ -133,13 +140,18 @@ pub(crate) fn secret(folder: &Path) -> Result<NodeSecret, Refusal> {
 /// The secret of a `--deterministic` node: it follows from the seed, so that ids do. Not a secret.
 ///
 /// A folder stays with the manner and the seed it began with.
-pub(crate) fn seeded_secret(folder: Option<&Path>, seed: u64) -> Result<NodeSecret, Refusal> {
+pub(crate) fn seeded_secret(
+    folder: Option<&Path>,
+    seed: u64,
+    used: bool,
+) -> Result<NodeSecret, Refusal> {
     if let Some(folder) = folder {
         if folder.join("secret").exists() {
             return Err(other_manner(folder, "real time and randomness"));
         }
         let path = folder.join("seed");
         match read(&path, 64)? {
+            None if used => return Err(lost(&path)),
             None => write(&path, seed.to_string().as_bytes())?,
             Some(text) if text == seed.to_string().as_bytes() => {}
             Some(text) => {
@@ -153,6 +165,17 @@ pub(crate) fn seeded_secret(folder: Option<&Path>, seed: u64) -> Result<NodeSecr
     }
     let digest = Digest::of_fields(b"medium/1 seeded secret", &[&seed.to_le_bytes()]);
     Ok(NodeSecret::new(digest.0))
+}
+
+/// There is a store, but not what the ids of its VCs follow from.
+fn lost(path: &Path) -> Refusal {
+    let what = format!(
+        "{} is missing, but the store beside it was used: the ids and keys of its VCs follow from it",
+        path.display()
+    );
+    Refusal::new(Code::Corrupt, what).who(path.display()).hint(
+        "restore it from a backup; nothing was changed. Without one, begin anew in another folder",
+    )
 }
 
 fn other_manner(folder: &Path, manner: &str) -> Refusal {
@@ -243,11 +266,41 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
 }
 
 fn failed(verb: &str, path: &Path, error: &io::Error) -> Refusal {
-    let code = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
-        _ => Code::Io,
+    use io::ErrorKind as Kind;
+    let (code, hint) = match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded => (Code::DiskFull, "make room on that disk"),
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => (
+            Code::Denied,
+            "give the folder to the user that runs the node, or name another with `--data DIR`",
+        ),
+        Kind::NotADirectory | Kind::IsADirectory | Kind::NotFound | Kind::InvalidFilename => {
+            (Code::Malformed, "name a folder of yours: `--data DIR`")
+        }
+        _ => (
+            Code::Io,
+            "the operating system refused; its log may say more",
+        ),
     };
-    Refusal::new(code, format!("cannot {verb} {}: {error}", path.display())).who(path.display())
+    Refusal::new(code, format!("cannot {verb} {}: {error}", path.display()))
+        .who(path.display())
+        .hint(hint)
+}
+
+/// Makes sure that there is a folder, and makes it for its owner alone.
+pub(crate) fn prepare(folder: &Path) -> Result<(), Refusal> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                let what = format!("{} is not a directory", folder.display());
+                Refusal::new(Code::Malformed, what)
+                    .who(folder.display())
+                    .hint("name a folder of yours: `--data DIR`")
+            }
+            _ => failed("create", folder, &error),
+        })
 }
 
 #[cfg(test)]
@@ -262,8 +315,8 @@ mod tests {
     #[test]
     fn a_folder_keeps_its_secret_and_its_token() {
         let folder = tempfile::tempdir().unwrap();
-        let key = secret(folder.path()).unwrap().node_key();
-        assert_eq!(secret(folder.path()).unwrap().node_key(), key);
+        let key = secret(folder.path(), false).unwrap().node_key();
+        assert_eq!(secret(folder.path(), true).unwrap().node_key(), key);
         let first = token(Some(folder.path())).unwrap();
         assert_eq!(first.len(), 64);
         assert_eq!(token(Some(folder.path())).unwrap(), first);
@@ -271,7 +324,7 @@ mod tests {
             assert_eq!(mode(&folder.path().join(file)), 0o600, "{file}");
         }
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(secret(other.path()).unwrap().node_key(), key);
+        assert_ne!(secret(other.path(), false).unwrap().node_key(), key);
         assert_ne!(token(Some(other.path())).unwrap(), first);
     }
 
@@ -280,25 +333,60 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for bytes in [&b"short"[..], &[7; 33]] {
             fs::write(folder.path().join("secret"), bytes).unwrap();
-            assert_eq!(secret(folder.path()).unwrap_err().code, Code::Corrupt);
+            let refused = secret(folder.path(), false).unwrap_err();
+            assert_eq!(refused.code, Code::Corrupt);
             assert_eq!(fs::read(folder.path().join("secret")).unwrap(), bytes);
         }
         fs::write(folder.path().join("token"), "no token").unwrap();
         assert_eq!(token(Some(folder.path())).unwrap_err().code, Code::Corrupt);
     }
 
+    /// Regression: a folder whose `secret` was lost got a new one without a word, and no VC of its store
+    /// could be reached under its key any more.
+    #[test]
+    fn a_lost_secret_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = [
+            secret(folder.path(), true).map(drop),
+            seeded_secret(Some(folder.path()), 7, true).map(drop),
+        ];
+        for refused in refused {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code, Code::Corrupt);
+            assert!(refused.hint.unwrap().contains("backup"));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    /// Regression: a data folder that is none, or that others own, counted as a failure of ours.
+    #[test]
+    fn a_folder_that_cannot_be_is_for_the_user_to_fix() {
+        for folder in ["/dev/null", "/dev/null/x", "/proc/x"] {
+            let refused = prepare(Path::new(folder)).unwrap_err();
+            assert!(refused.code.user_can_fix(), "{folder}: {refused:?}");
+            assert!(refused.hint.is_some(), "{folder}");
+        }
+        let refused = Announcement::read(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(refused.code, Code::Malformed);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(ANNOUNCEMENT), "{").unwrap();
+        let refused = Announcement::read(folder.path()).unwrap_err();
+        assert_eq!(refused.code, Code::Malformed);
+    }
+
     #[test]
     fn a_folder_stays_with_the_seed_it_began_with() {
         let folder = tempfile::tempdir().unwrap();
-        let of = |folder, seed| seeded_secret(folder, seed).map(|secret| secret.node_key());
+        let of = |folder, seed| seeded_secret(folder, seed, false).map(|secret| secret.node_key());
         let key = of(Some(folder.path()), 7).unwrap();
         assert_eq!(of(Some(folder.path()), 7).unwrap(), key);
         assert_eq!(of(None, 7).unwrap(), key);
         assert_ne!(of(None, 8).unwrap(), key);
         assert_eq!(of(Some(folder.path()), 8).unwrap_err().code, Code::Conflict);
-        assert_eq!(secret(folder.path()).unwrap_err().code, Code::Conflict);
+        let refused = secret(folder.path(), true).unwrap_err();
+        assert_eq!(refused.code, Code::Conflict);
         let real = tempfile::tempdir().unwrap();
-        secret(real.path()).unwrap();
+        secret(real.path(), false).unwrap();
         assert_eq!(of(Some(real.path()), 7).unwrap_err().code, Code::Conflict);
     }
 

@@ -2,11 +2,15 @@
 //!
 //! Read in this order: [`node`] (what runs), [`folder`] (what it leaves on disk beside its store),
 //! [`spawn`] (how a request becomes a VC), [`server`] (the HTTP API) and [`openapi`] (what the API says
-//! of itself).
+//! of itself); [`virtual_time`] says what moves the time of a deterministic node, [`name`] what a VC
+//! may be called.
 pub mod clock;
 pub mod folder;
+pub mod name;
 pub mod node;
 pub mod openapi;
 pub mod server;
 pub mod spawn;
 pub mod stop;
+mod stripped;
+pub mod virtual_time;

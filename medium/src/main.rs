@@ -64,9 +64,7 @@ fn misused(error: &clap::Error) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => finish(&printer, printer.help(&text)),
         _ if printer.is_json() => {
-            let text = text.to_string();
-            let what = text.lines().next().unwrap_or_default();
-            let what = what.strip_prefix("error: ").unwrap_or(what);
+            let what = misuse(&text.to_string());
             let hint = "`medium --help` shows the verbs, `medium VERB --help` the flags of one";
             printer.error(&Refusal::new(Code::Malformed, what).hint(hint));
             report::USER
@@ -75,5 +73,37 @@ fn misused(error: &clap::Error) -> u8 {
             printer.usage(&text);
             report::USER
         }
+    }
+}
+
+/// What is wrong with a command line, on one line: everything before usage and advice, arguments that are
+/// listed one below the other included.
+fn misuse(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let about = lines.take_while(|line| {
+        let begins = |word| line.starts_with(word);
+        !(begins("Usage:") || begins("tip:") || begins("For more information"))
+    });
+    let about: Vec<_> = about.filter(|line| !line.is_empty()).collect();
+    let about = about.join(" ");
+    about.strip_prefix("error: ").unwrap_or(&about).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: with `--json`, a usage error that lists arguments kept its first line and lost them.
+    #[test]
+    fn a_usage_error_keeps_its_arguments() {
+        let error = Cli::try_parse_from(["medium", "send"]).unwrap_err();
+        let what = misuse(&error.render().to_string());
+        assert_eq!(
+            what,
+            "the following required arguments were not provided: <VC> <TEXT>"
+        );
+        let error = Cli::try_parse_from(["medium", "ps", "-n", "x"]).unwrap_err();
+        let what = misuse(&error.render().to_string());
+        assert!(what.ends_with("`x` is not a whole number"), "{what}");
     }
 }

@@ -1,6 +1,6 @@
 //! A node: a runtime, its store and its HTTP API, started and stopped together.
 //!
-//! What is started first ends last: data folder (with its lock), secret and token, socket, runtime,
+//! What is started first ends last: socket, data folder (with its lock), secret and token, runtime,
 //! `node.json`, server. A node that is killed leaves only a stale `node.json`; the operating system
 //! takes the lock back.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actors::clock::{Clock, VirtualClock};
 use actors::runtime::{Config, Runtime};
-use actors::store::{Store, StoreError};
+use actors::store::{Store, StoreError, Table};
 use adapters::store::memory::MemoryStore;
 use adapters::store::redb::{LastRun, RedbStore};
 use genesis::limits::CONTENTS_POLICY_MAX;
@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::folder::{self, Announcement};
 use crate::server::{self, Api, ApiConfig};
 use crate::stop::Stop;
+use crate::virtual_time::{Pace, keep_pace};
 
 /// How long a stopping node waits for requests under way, in milliseconds; then they are cut off.
 pub const SHUTDOWN_MS_MAX: u64 = 5_000;
@@ -34,6 +35,10 @@ pub const API_DEFAULT: SocketAddr =
 
 /// How to run a node. [`NodeConfig::default`] is ephemeral.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent options, each named where it is set"
+)]
 pub struct NodeConfig {
     /// Where what survives is kept; none for an ephemeral node, of which nothing does.
     pub data: Option<PathBuf>,
@@ -43,6 +48,9 @@ pub struct NodeConfig {
     pub listen_anywhere: bool,
     /// One worker, order by seed, virtual time: the same requests give the same traces.
     pub deterministic: bool,
+    /// Whether the time of day moves the virtual time of a deterministic node, instead of requests:
+    /// then runs are not reproducible.
+    pub paced: bool,
     /// The seed of all order and randomness.
     pub seed: u64,
     /// Threads that turn VCs; 0 for one per core.
@@ -62,6 +70,7 @@ impl Default for NodeConfig {
             api: API_DEFAULT,
             listen_anywhere: false,
             deterministic: false,
+            paced: false,
             seed: 0,
             workers: 0,
             memory_bytes_max: MEMORY_BYTES_DEFAULT,
@@ -99,18 +108,21 @@ impl Node {
             .who(config.api)
             .hint("listen on 127.0.0.1, or allow it with `--listen-anywhere`"));
         }
+        // First what leaves no trace: a folder is only made for a node that can listen.
+        let (listener, bound) = bind(config.api).await?;
         let data = config.data.clone();
         let store = tokio::task::spawn_blocking(move || open_store(data.as_deref()))
             .await
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
         let folder = config.data.as_deref();
         let secret = match folder {
-            _ if config.deterministic => folder::seeded_secret(folder, config.seed)?,
-            Some(folder) => folder::secret(folder)?,
+            _ if config.deterministic => {
+                folder::seeded_secret(folder, config.seed, was_used(store.as_ref())?)?
+            }
+            Some(folder) => folder::secret(folder, was_used(store.as_ref())?)?,
             None => folder::fresh_secret()?,
         };
         let token = folder::token(folder)?;
-        let (listener, bound) = bind(config.api).await?;
         let clock: Arc<dyn Clock> = if config.deterministic {
             Arc::new(VirtualClock::default())
         } else {
@@ -124,7 +136,7 @@ impl Node {
             },
             seed: config.seed,
             deterministic: config.deterministic,
-            secret,
+            secret: secret.clone(),
             clock: clock.clone(),
             natives: Runtime::natives(),
             store: Some(store.clone()),
@@ -132,8 +144,13 @@ impl Node {
             trace: config.trace || config.deterministic,
         })
         .await?;
-        if config.deterministic {
-            tokio::spawn(pace(runtime.clone(), clock.clone()));
+        let pace = match (config.deterministic, config.paced) {
+            (false, _) => Pace::Real,
+            (true, false) => Pace::Requests,
+            (true, true) => Pace::Clock,
+        };
+        if pace == Pace::Clock {
+            tokio::spawn(keep_pace(runtime.clone(), clock.clone()));
         }
         let announcement = Announcement {
             api: folder::base_of(bound),
@@ -154,7 +171,8 @@ impl Node {
             data: config.data.clone(),
             announcement,
             bound,
-            deterministic: config.deterministic,
+            pace,
+            secret,
             contents_bytes_max: config.contents_bytes_max,
             stop: Stop::default(),
         });
@@ -240,25 +258,6 @@ impl Node {
     }
 }
 
-/// Lets virtual time keep pace with the time of day, in steps, so that timers of a deterministic node
-/// run out while somebody watches. What happens within a step is decided by the seed alone.
-async fn pace(runtime: Runtime, clock: Arc<dyn Clock>) {
-    const STEP_MS: u64 = 20;
-    let mut steps = tokio::time::interval(Duration::from_millis(STEP_MS));
-    steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        steps.tick().await;
-        // An error is the end of the runtime.
-        if runtime
-            .run_until(clock.now().plus_ms(STEP_MS))
-            .await
-            .is_err()
-        {
-            return;
-        }
-    }
-}
-
 /// Waits until nobody uses the store any more, so that its folder can be opened again.
 async fn released(store: &std::sync::Weak<dyn Store>, grace: Duration) {
     let gone = async {
@@ -275,6 +274,7 @@ fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
     let Some(folder) = data else {
         return Ok(Arc::new(MemoryStore::new()));
     };
+    folder::prepare(folder)?;
     let (store, opened) = RedbStore::open(folder).map_err(|error| refused(folder, &error))?;
     if opened.last_run == LastRun::Unclean {
         tracing::warn!(folder = %folder.display(), "the last run was cut off; the store was verified");
@@ -283,6 +283,14 @@ fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
         tracing::info!(folder = %folder.display(), format, "the store was migrated from an older format");
     }
     Ok(Arc::new(store))
+}
+
+/// Whether a runtime has ever run on a store: the first thing it writes is the number of its run.
+fn was_used(store: &dyn Store) -> Result<bool, Refusal> {
+    let epoch = store.get(Table::Meta, b"epoch");
+    epoch
+        .map(|epoch| epoch.is_some())
+        .map_err(|error| Refusal::new(Code::Corrupt, error.to_string()))
 }
 
 /// What the store of a folder said, as everyone else says it.

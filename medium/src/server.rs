@@ -25,12 +25,14 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 use genesis::refusal::{Code, Refusal};
+use genesis::seal::NodeSecret;
 use genesis::time::Time;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::folder::Announcement;
 use crate::stop::Stop;
+use crate::virtual_time::{Gate, Pace};
 
 mod about;
 mod events;
@@ -40,11 +42,14 @@ mod guard;
 mod life;
 mod listener;
 mod messages;
+mod replies;
 mod reshape;
 mod vcs;
 
 pub use events::{EVENTS_AT_ONCE, PING_MS, SEND_MS_MAX};
 pub use extract::{BODY_MS_MAX, JSON_BYTES_MAX, SPAWN_BYTES_MAX};
+use replies::Replies;
+
 pub use messages::{KEY_BYTES_MAX, WAIT_MS_MAX};
 
 /// Most connections at one time; more wait in the operating system's queue.
@@ -82,8 +87,10 @@ pub(crate) struct ApiConfig {
     pub(crate) announcement: Announcement,
     /// Where the socket listens.
     pub(crate) bound: SocketAddr,
-    /// Whether time is virtual.
-    pub(crate) deterministic: bool,
+    /// What moves time.
+    pub(crate) pace: Pace,
+    /// What the keys of its VCs follow from.
+    pub(crate) secret: NodeSecret,
     /// Largest contents that are accepted.
     pub(crate) contents_bytes_max: u64,
     /// The signal that ends it.
@@ -101,6 +108,8 @@ struct Shared {
     requests: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
     bodies_kib: Arc<Semaphore>,
+    gate: Gate,
+    replies: Replies,
 }
 
 impl Api {
@@ -110,6 +119,13 @@ impl Api {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
             bodies_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            gate: Gate::new(
+                config.runtime.clone(),
+                config.clock.clone(),
+                config.pace,
+                config.data.is_some(),
+            ),
+            replies: Replies::default(),
             config,
         }))
     }
@@ -140,6 +156,11 @@ impl Api {
 
     fn now(&self) -> Time {
         self.0.config.clock.now()
+    }
+
+    /// The gate that requests pass, and that moves virtual time.
+    fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 
     fn store(&self) -> Option<Arc<dyn Store>> {
@@ -236,6 +257,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/v1/events.schema.json", about::events_schema),
         Route::get("/v1/node", about::node),
         Route::get("/v1/stats", about::stats),
+        Route::post("/v1/run", about::run),
         Route::post("/v1/stop", about::stop),
         Route::get("/v1/events", events::socket),
         Route::get("/v1/find", vcs::find),

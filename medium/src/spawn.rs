@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::runtime::Runtime;
 use bytes::Bytes;
+use genesis::export::{self, ExportError};
 use genesis::id::{MessageId, VcId};
 use genesis::image::Image;
 use genesis::limits::JOURNAL_LEN_MAX;
@@ -18,6 +19,10 @@ use genesis::message::Kind;
 use genesis::power::{Grants, Power};
 use genesis::purse::{Coin, Purse};
 use genesis::refusal::{Code, Refusal};
+use genesis::seal::SealError;
+
+use crate::name;
+use crate::stripped::{Stripped, whereabouts};
 
 mod pod;
 mod request;
@@ -50,6 +55,10 @@ pub async fn spawn(
         let what = format!("a journal keeps at most {JOURNAL_LEN_MAX} messages, not {record}");
         return Err(Refusal::new(Code::TooLarge, what));
     }
+    if let Some(name) = &request.name {
+        name::given(name)?;
+    }
+    let relations = Relations::of(runtime, &request).await?;
     let mut gate = Gate {
         named: named_powers(&request.grants)?,
         trusted: false,
@@ -57,7 +66,9 @@ pub async fn spawn(
     };
     let mut durable = policy.durable && !request.volatile;
     let (mut birth, part) = match made_from(runtime, policy, &request.pod, &mut gate).await? {
-        Made::Frozen(bytes) => return thaw(runtime, gate, durable, request, bytes).await,
+        Made::Frozen(frozen) => {
+            return thaw(runtime, gate, durable, request, relations, frozen).await;
+        }
         Made::Born(birth) => (birth, None),
         // A body of nothing but its genesis part, into which the part is taken.
         Made::Adopted(part) => (
@@ -70,12 +81,19 @@ pub async fn spawn(
     };
     durable &= birth.durable;
     birth.grants = birth.grants.union(gate.named);
-    birth.name = request.name.or(birth.name);
-    birth.purse = spend(birth.purse, &request.purse);
+    birth.purse = spend(birth.purse, &request.purse)?;
     birth.record = request.record.unwrap_or(birth.record);
     birth.own_actor = request.own_actor;
+    birth.reshapers.extend(relations.reshapers);
+    for (name, id) in relations.contacts {
+        birth
+            .contacts
+            .retain(|(known, _)| known.as_ref() != Some(&name));
+        birth.contacts.push((Some(name), id));
+    }
     set_durable(&mut birth, durable);
-    let name = birth.name.clone();
+    let (name, taken) = free_name(runtime, request.name, birth.name.take()).await;
+    birth.name.clone_from(&name);
     let id = runtime.spawn(*birth).await?;
     if let Some(part) = part
         && let Err(refusal) = runtime.adopt(id, part).await
@@ -85,7 +103,7 @@ pub async fn spawn(
         runtime.remove(id).await?;
         return Err(refusal);
     }
-    Ok(gate.spawned(id, name))
+    Ok(gate.spawned(id, name, taken))
 }
 
 /// What a source turns out to be.
@@ -93,9 +111,56 @@ enum Made {
     /// A VC to be born; `durable` says whether it may outlive the node.
     Born(Box<Birth>),
     /// A frozen VC.
-    Frozen(Bytes),
+    Frozen(Frozen),
     /// A part that was stripped.
     Adopted(MessageId),
+}
+
+/// The bytes of a frozen VC.
+enum Frozen {
+    /// A file: image, digest and signature.
+    File(Bytes),
+    /// The contents of a strong message, which was checked when it came.
+    Contents(Bytes),
+}
+
+/// Whom a VC is to know, and who may change it, as the request names them.
+#[derive(Default)]
+struct Relations {
+    reshapers: Vec<VcId>,
+    contacts: Vec<(String, VcId)>,
+}
+
+impl Relations {
+    async fn of(runtime: &Runtime, request: &SpawnRequest) -> Result<Self, Refusal> {
+        let mut relations = Self::default();
+        for reshaper in &request.reshapers {
+            let id = runtime.resolve(reshaper).await?;
+            if !relations.reshapers.contains(&id) {
+                relations.reshapers.push(id);
+            }
+        }
+        for (name, contact) in &request.contacts {
+            name::given(name)?;
+            let id = runtime.resolve(contact).await?;
+            relations.contacts.push((name.clone(), id));
+        }
+        Ok(relations)
+    }
+}
+
+/// What a VC shall be called: what its owner says, even if that is taken and so refused; else what it
+/// brings with it, unless that is taken, which is given back then.
+async fn free_name(
+    runtime: &Runtime,
+    given: Option<String>,
+    own: Option<String>,
+) -> (Option<String>, Option<String>) {
+    match own {
+        _ if given.is_some() => (given, None),
+        Some(own) if runtime.resolve(&own).await.is_ok() => (None, Some(own)),
+        own => (own, None),
+    }
 }
 
 async fn made_from(
@@ -124,8 +189,8 @@ async fn made_from(
             };
             return Ok(Made::Born(alone(code, Grants::HARMLESS)));
         }
-        Source::Image(bytes) => return Ok(Made::Frozen(bytes.clone())),
-        Source::Message(text) => return message(runtime, text),
+        Source::Image(bytes) => return Ok(Made::Frozen(Frozen::File(bytes.clone()))),
+        Source::Message(text) => return message(runtime, text).await,
     };
     let durable = pod.durable != Some(false);
     let birth = lift_pod(runtime, policy, pod, gate).await?;
@@ -133,18 +198,33 @@ async fn made_from(
 }
 
 /// What a message carries: a frozen VC, a part, or a literal.
-fn message(runtime: &Runtime, text: &str) -> Result<Made, Refusal> {
+async fn message(runtime: &Runtime, text: &str) -> Result<Made, Refusal> {
     let id: MessageId = text
         .parse()
         .map_err(|error| Refusal::new(Code::Malformed, format!("`message`: {error}")))?;
     // The messages of others are not kept; what they strip, the scavenger holds.
-    let Some(seen) = runtime.message(id) else {
-        return Ok(Made::Adopted(id));
+    let seen = runtime.message(id);
+    let seen = seen.filter(|seen| seen.message.header().kind != Kind::Stripped);
+    let Some(seen) = seen else {
+        let gone =
+            |what: &str, hint: &str| Err(Refusal::new(Code::Unknown, what).who(id).hint(hint));
+        return match whereabouts(runtime, id).await? {
+            Some(Stripped::Held) => Ok(Made::Adopted(id)),
+            Some(Stripped::Adopted) => gone(
+                "another body took in the part in this message",
+                "strip it there, and give the message that `medium strip` prints",
+            ),
+            Some(Stripped::Removed) => gone(
+                "the part in this message was removed: nobody took it in in time",
+                "strip another one",
+            ),
+            None => gone(
+                "this node knows no such message",
+                "the messages you sent of late, and parts that were stripped, can be spawned",
+            ),
+        };
     };
     let kind = seen.message.header().kind;
-    if kind == Kind::Stripped {
-        return Ok(Made::Adopted(id));
-    }
     let contents = seen.message.contents().cloned().ok_or_else(|| {
         Refusal::new(
             Code::Unknown,
@@ -153,7 +233,7 @@ fn message(runtime: &Runtime, text: &str) -> Result<Made, Refusal> {
         .who(id)
     })?;
     Ok(match kind {
-        Kind::Computer => Made::Frozen(contents),
+        Kind::Computer => Made::Frozen(Frozen::Contents(contents)),
         _ => Made::Born(spoken(contents)),
     })
 }
@@ -178,7 +258,7 @@ impl Gate {
         granted
     }
 
-    fn spawned(self, id: VcId, name: Option<String>) -> Spawned {
+    fn spawned(self, id: VcId, name: Option<String>, name_taken: Option<String>) -> Spawned {
         let withheld = self
             .withheld
             .iter()
@@ -187,6 +267,7 @@ impl Gate {
         Spawned {
             id: id.to_string(),
             name,
+            name_taken,
             withheld,
         }
     }
@@ -236,8 +317,13 @@ fn set_durable(birth: &mut Birth, durable: bool) {
     }
 }
 
-fn spend(mut purse: Purse, wanted: &BTreeMap<Coin, u64>) -> Purse {
+fn spend(mut purse: Purse, wanted: &BTreeMap<Coin, Option<u64>>) -> Result<Purse, Refusal> {
     for (&coin, &amount) in wanted {
+        if coin == Coin::Motes && amount.is_none_or(|amount| amount == u64::MAX) {
+            let what = "`motes` are money: of them there is an end";
+            return Err(Refusal::new(Code::Malformed, what).hint("give a number"));
+        }
+        let amount = amount.unwrap_or(u64::MAX);
         match coin {
             Coin::Fuel => purse.fuel = amount,
             Coin::Messages => purse.messages = amount,
@@ -246,7 +332,7 @@ fn spend(mut purse: Purse, wanted: &BTreeMap<Coin, u64>) -> Purse {
             Coin::Motes => purse.motes = amount,
         }
     }
-    purse
+    Ok(purse)
 }
 
 /// Brings a frozen VC back, with the powers it may have here.
@@ -255,7 +341,8 @@ async fn thaw(
     mut gate: Gate,
     durable: bool,
     request: SpawnRequest,
-    bytes: Bytes,
+    relations: Relations,
+    frozen: Frozen,
 ) -> Result<Spawned, Refusal> {
     if request.own_actor {
         return Err(Refusal::new(
@@ -270,18 +357,44 @@ async fn thaw(
         record,
         ..
     } = request;
-    let (image, gate) = blocking(move || {
-        let mut image = Image::from_bytes(&bytes).map_err(|error| not_an_image(&error))?;
+    let (mut image, gate) = blocking(move || {
+        let mut image = match frozen {
+            Frozen::File(file) => {
+                export::read(&file)
+                    .map_err(|error| not_an_export(&error))?
+                    .0
+            }
+            Frozen::Contents(bytes) => {
+                Image::from_bytes(&bytes).map_err(|error| not_an_image(&error))?
+            }
+        };
         narrow_image(&mut image, &mut gate)?;
+        relate(&mut image, relations);
         image.grants = image.grants.union(gate.named);
-        image.purse = spend(image.purse, &purse);
+        image.purse = spend(image.purse, &purse)?;
         image.record = record.unwrap_or(image.record);
         Ok((image, gate))
     })
     .await?;
-    let frozen_name = image.name.clone();
+    let (name, taken) = free_name(runtime, name, image.name.take()).await;
     let id = runtime.thaw(image, name.clone(), durable, false).await?;
-    Ok(gate.spawned(id, name.or(frozen_name)))
+    Ok(gate.spawned(id, name, taken))
+}
+
+/// Makes known to a frozen VC whom it is to know, and who may change it.
+fn relate(image: &mut Image, relations: Relations) {
+    for reshaper in relations.reshapers {
+        if !image.reshapers.contains(&reshaper) {
+            image.reshapers.push(reshaper);
+        }
+    }
+    for (name, id) in relations.contacts {
+        image.contact_names.retain(|(known, _)| *known != name);
+        // A VC has far fewer contacts than a `u32` counts.
+        let place = u32::try_from(image.contacts.len()).unwrap_or(u32::MAX);
+        image.contacts.push(id);
+        image.contact_names.push((name, place));
+    }
 }
 
 fn narrow_image(image: &mut Image, gate: &mut Gate) -> Result<(), Refusal> {
@@ -297,6 +410,27 @@ fn narrow_image(image: &mut Image, gate: &mut Gate) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+fn not_an_export(error: &ExportError) -> Refusal {
+    let hint = "`medium freeze <vc> -o FILE` writes one";
+    match error {
+        ExportError::NotAnExport => Refusal::new(
+            Code::Malformed,
+            format!("this is not the file of a frozen VC: {error}"),
+        )
+        .hint(hint),
+        ExportError::Seal(SealError::Signature { .. }) => Refusal::new(
+            Code::Signature,
+            format!("this frozen VC is not as it was signed: {error}"),
+        )
+        .hint("take it from where it was frozen again"),
+        _ => Refusal::new(
+            Code::Malformed,
+            format!("this frozen VC is damaged: {error}"),
+        )
+        .hint("take it from where it was frozen again"),
+    }
 }
 
 fn not_an_image(error: &genesis::wire::DecodeError) -> Refusal {

@@ -38,10 +38,15 @@ impl Context<'_> {
 /// Runs one verb.
 pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
     let Cli { mut global, verb } = cli;
-    // A variable that is set to nothing says nothing.
-    global.api = global.api.filter(|api| !api.is_empty());
-    global.token = global.token.filter(|token| !token.is_empty());
-    global.data = global.data.filter(|data| !data.as_os_str().is_empty());
+    // The variables are read here and not by the parser, whose usage would depend on them. One that is
+    // set to nothing says nothing.
+    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let text = |name| var(name).map(|value| value.to_string_lossy().into_owned());
+    let given = |text: &String| !text.is_empty();
+    global.api = global.api.filter(given).or_else(|| text("MEDIUM_API"));
+    global.token = global.token.filter(given).or_else(|| text("MEDIUM_TOKEN"));
+    let data = global.data.filter(|data| !data.as_os_str().is_empty());
+    global.data = data.or_else(|| var("MEDIUM_DATA").map(Into::into));
     let context = Context {
         global: &global,
         printer,

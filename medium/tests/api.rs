@@ -1,6 +1,8 @@
 //! The HTTP API over loopback: every endpoint, every refusal, the event socket, and the documents the
 //! API gives of itself. Each test runs a node of its own on a port of its own.
 
+#[path = "api/births.rs"]
+mod births;
 #[path = "api/document.rs"]
 mod document;
 #[path = "api/events.rs"]
@@ -17,3 +19,5 @@ mod schema;
 mod support;
 #[path = "api/vcs.rs"]
 mod vcs;
+#[path = "api/virtual_time.rs"]
+mod virtual_time;

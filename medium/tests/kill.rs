@@ -57,7 +57,7 @@ impl Node {
     }
 }
 
-/// SplitMix64: the kills fall where the seed says, counted in acknowledgements, not in time.
+/// `SplitMix64`: the kills fall where the seed says, counted in acknowledgements, not in time.
 fn draw(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

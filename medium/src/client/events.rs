@@ -59,7 +59,7 @@ impl Client {
             )
             .hint("start one: `medium up`")
         };
-        let mut url = self.url(&["v1", "events"]);
+        let mut url = self.url(&["v1", "events"])?;
         // From http to ws is always allowed.
         let _ = url.set_scheme("ws");
         let mut request = url

@@ -16,6 +16,9 @@ pub(crate) struct Born {
     pub(crate) id: String,
     /// What it is called.
     pub(crate) name: Option<String>,
+    /// What its pod or image calls it, if somebody else is called so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name_taken: Option<String>,
     /// Powers that its pod asks for and that nobody granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) withheld: Vec<String>,

@@ -6,13 +6,15 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use genesis::protocol::digest_of_protocol;
 use genesis::time::Time;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use actors::view::Stats;
 
 use super::Api;
+use super::extract::Params;
 use super::failure::Answer;
 use crate::openapi;
+use crate::virtual_time::Pace;
 
 const PAGE: &str = "\
 This is a node of the medium: a runtime in which every program is a virtual computer.
@@ -79,7 +81,7 @@ pub(super) async fn node(State(api): State<Api>) -> Answer<Json<NodeView>> {
         version: env!("CARGO_PKG_VERSION"),
         api: api.base().to_owned(),
         data: api.data().map(|folder| folder.display().to_string()),
-        deterministic: api.0.config.deterministic,
+        deterministic: api.0.config.pace != Pace::Real,
         started_at: api.0.started_at,
         now: api.now(),
         stats: api.runtime().stats().await?,
@@ -94,6 +96,26 @@ pub(super) async fn node(State(api): State<Api>) -> Answer<Json<NodeView>> {
 /// The runtime's numbers.
 pub(super) async fn stats(State(api): State<Api>) -> Answer<Json<Stats>> {
     Ok(Json(api.runtime().stats().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunParams {
+    ms: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Ran {
+    now: Time,
+}
+
+/// Lets virtual time go on.
+pub(super) async fn run(
+    State(api): State<Api>,
+    Params(RunParams { ms }): Params<RunParams>,
+) -> Answer<Json<Ran>> {
+    let now = api.until_stop(api.gate().run(ms)).await?;
+    Ok(Json(Ran { now }))
 }
 
 #[derive(Serialize)]

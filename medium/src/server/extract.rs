@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
@@ -25,6 +25,10 @@ pub const JSON_BYTES_MAX: usize = 256 * 1024;
 pub const SPAWN_BYTES_MAX: usize = VALUE_BYTES_MAX / 3 * 4 + JSON_BYTES_MAX;
 /// How long a body may pause, in milliseconds: refuse.
 pub const BODY_MS_MAX: u64 = 30_000;
+/// How many bytes of a body that is too large are read before it is refused, and thrown away.
+const DRAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// For how long, in milliseconds.
+const DRAIN_MS_MAX: u64 = 1_000;
 
 const _: () = assert!(CONTENTS_INLINE_MAX / 3 * 4 < JSON_BYTES_MAX / 2);
 
@@ -111,6 +115,22 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Api> for Json<T, MAX> {
     }
 }
 
+/// Reads on for a while and keeps nothing: a connection that is closed on a client that still writes
+/// takes the refusal away before it was read.
+async fn drain(mut frames: BodyDataStream) {
+    let mut left = DRAIN_BYTES_MAX;
+    let drained = async {
+        while let Some(Ok(frame)) = frames.next().await {
+            left = left.saturating_sub(frame.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whoever is slower than this has to do without the reason.
+    let _ = tokio::time::timeout(Duration::from_millis(DRAIN_MS_MAX), drained).await;
+}
+
 /// Reads a body of at most `bytes_max` bytes, as it comes in; the permit is its room in memory.
 ///
 /// # Errors
@@ -131,7 +151,9 @@ pub(super) async fn read(
     };
     let hint = body.size_hint();
     if hint.lower() > bytes_max as u64 {
-        return Err(too_large(&format!("has {}", hint.lower())));
+        let size = hint.lower();
+        drain(body.into_data_stream()).await;
+        return Err(too_large(&format!("has {size}")));
     }
     let announced = hint.exact().and_then(|len| usize::try_from(len).ok());
     let room_kib = announced.unwrap_or(bytes_max).div_ceil(1024);
@@ -154,7 +176,10 @@ pub(super) async fn read(
             Ok(Some(Ok(frame))) if bytes.len() + frame.len() <= bytes_max => {
                 bytes.extend_from_slice(&frame);
             }
-            Ok(Some(Ok(_))) => return Err(too_large("has more")),
+            Ok(Some(Ok(_))) => {
+                drain(frames).await;
+                return Err(too_large("has more"));
+            }
             Ok(Some(Err(error))) => {
                 return Err(malformed(format!("the body was cut off: {error}")));
             }

@@ -43,6 +43,14 @@ pub(super) async fn admit(
         )
         .hint("try again in a moment; asks that wait count as well")
     })?;
+    // Whoever stops the node, or listens to it, takes no turn: these may come while an ask waits.
+    let passes = matches!(request.uri().path(), "/v1/stop" | "/v1/events");
+    let _turn = if passes {
+        None
+    } else {
+        api.until_stop(async { Ok(api.gate().pass().await) })
+            .await?
+    };
     Ok(next.run(request).await)
 }
 

@@ -11,6 +11,7 @@ use actors::life::Life;
 use super::Api;
 use super::extract::{Json, Params, Vc, flag};
 use super::failure::Answer;
+use crate::name;
 
 /// Where in its life a VC is now.
 #[derive(Serialize)]
@@ -80,6 +81,9 @@ pub(super) async fn fork(
     Vc(id): Vc,
     Json(ForkRequest { name }): Json<ForkRequest>,
 ) -> Answer<(StatusCode, Answered<Forked>)> {
+    if let Some(name) = &name {
+        name::given(name)?;
+    }
     let id = api.runtime().fork(id, name.clone()).await?;
     Ok((
         StatusCode::CREATED,

@@ -24,6 +24,7 @@ use actors::view::{Fate, Outgoing, Receipt, Seen};
 use super::Api;
 use super::extract::{Msg, Params, Vc, read};
 use super::failure::{Answer, Failure, clip, malformed};
+use crate::stripped::{Stripped, whereabouts};
 
 /// How long an ask may wait, in milliseconds: refuse.
 pub const WAIT_MS_MAX: u64 = 600_000;
@@ -73,11 +74,11 @@ pub(super) async fn send(
         let receipt = api.runtime().send(outgoing).await?;
         return Ok((StatusCode::ACCEPTED, Answered(receipt)).into_response());
     }
-    let answer = api.until_stop(api.runtime().ask(outgoing, wait_ms)).await?;
+    let answer = api.until_stop(api.gate().ask(outgoing, wait_ms)).await?;
     let Some(letter) = answer.reply else {
         return Err(Failure::timeout(answer.receipt, wait_ms));
     };
-    let reply = ReplyView::of(&letter)?;
+    let reply = ReplyView::of(&letter, &api)?;
     Ok(Answered(Asked {
         receipt: answer.receipt,
         reply,
@@ -200,14 +201,18 @@ struct ReplyView {
 }
 
 impl ReplyView {
-    fn of(letter: &Letter) -> Result<Self, Refusal> {
-        let message = letter.to_message().and_then(|message| message.id());
-        let message = message.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+    /// The view of a reply that is given out, and so can be shown from now on.
+    fn of(letter: &Letter, api: &Api) -> Result<Self, Refusal> {
+        let message = letter.to_message();
+        let message = message.and_then(|message| Ok((message.id()?, message)));
+        let (id, message) =
+            message.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+        api.0.replies.keep(id, message);
         Ok(Self {
             from: (letter.from != VcId::NOBODY).then(|| letter.from.to_string()),
             kind: letter.kind.name(),
             channel: letter.channel,
-            message: message.to_string(),
+            message: id.to_string(),
             contents: BytesView::of(&letter.contents),
             error: letter.refusal(),
         })
@@ -294,17 +299,42 @@ impl MetadataView {
     }
 }
 
-fn seen(api: &Api, id: MessageId) -> Result<Seen, Refusal> {
-    api.runtime().message(id).ok_or_else(|| {
+/// A message that the owner sent, was given as a reply, or had stripped; of the last kind, where the part
+/// in it is, as far as the scavenger knows.
+async fn seen(api: &Api, id: MessageId) -> Result<(Seen, Option<Stripped>), Refusal> {
+    let replied = || {
+        let message = api.0.replies.get(id)?;
+        let fate = Fate::Consumed;
+        Some(Seen { id, message, fate })
+    };
+    let unseen = || {
         Refusal::new(Code::Unknown, "this node has not seen this message lately")
             .who(id)
             .hint("only the last messages are kept; spawn a VC with `--record` to keep those it receives")
-    })
+    };
+    let mut seen = api
+        .runtime()
+        .message(id)
+        .or_else(replied)
+        .ok_or_else(unseen)?;
+    if seen.message.header().kind != Kind::Stripped {
+        return Ok((seen, None));
+    }
+    let part = whereabouts(api.runtime(), id).await?;
+    match part {
+        Some(Stripped::Adopted) => seen.fate = Fate::Consumed,
+        Some(Stripped::Removed) => {
+            let what = "nobody took the part in, and the scavenger removed it";
+            seen.fate = Fate::Dead(Refusal::new(Code::Expired, what));
+        }
+        Some(Stripped::Held) | None => {}
+    }
+    Ok((seen, part))
 }
 
 /// A message that was seen lately.
 pub(super) async fn show(State(api): State<Api>, Msg(id): Msg) -> Answer<Answered<MessageView>> {
-    let Seen { id, message, fate } = seen(&api, id)?;
+    let Seen { id, message, fate } = seen(&api, id).await?.0;
     let header = message.header();
     Ok(Answered(MessageView {
         id: id.to_string(),
@@ -339,8 +369,25 @@ struct CheckView {
 /// What became of a message, and which checks it went through: cheap ones first, none after one that
 /// failed.
 pub(super) async fn explain(State(api): State<Api>, Msg(id): Msg) -> Answer<Answered<Explanation>> {
-    let Seen { id, message, fate } = seen(&api, id)?;
+    let (Seen { id, message, fate }, part) = seen(&api, id).await?;
     let (name, why, refusal) = match &fate {
+        Fate::Queued if part.is_some() => (
+            "queued",
+            "it is a part that was stripped, held by the scavenger until a body takes it in or its \
+             time is over"
+                .to_owned(),
+            None,
+        ),
+        Fate::Consumed if part.is_some() => (
+            "consumed",
+            "it is a part that was stripped, and a body took it in".to_owned(),
+            None,
+        ),
+        Fate::Consumed if message.header().kind != Kind::Stripped && message.header().sender.id != api.runtime().owner() => (
+            "consumed",
+            "it was handed to the owner, who had asked".to_owned(),
+            None,
+        ),
         Fate::Queued => ("queued", "it waits for its receiver".to_owned(), None),
         Fate::Consumed => (
             "consumed",

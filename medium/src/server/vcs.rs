@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use genesis::channel::Channel;
-use genesis::id::{Digest, VcId};
+use genesis::export;
+use genesis::id::VcId;
 use genesis::limits::{LOG_LINES_MAX, PAGE_MAX};
 use genesis::refusal::{Code, Refusal};
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,11 @@ pub(super) struct FindParams {
 pub(super) async fn find(
     State(api): State<Api>,
     Params(params): Params<FindParams>,
-) -> Answer<Answered<Vec<Hit>>> {
+) -> Answer<(HeaderMap, Answered<Vec<Hit>>)> {
+    let limit = params.k.unwrap_or(HITS_DEFAULT).min(PAGE_MAX);
+    if limit == 0 {
+        return Err(malformed("`k` is at least 1, not 0").into());
+    }
     let pattern = match (params.pattern, params.feeds) {
         (None, None) => {
             return Err(malformed("give a pattern, or whom to feed")
@@ -85,12 +90,18 @@ pub(super) async fn find(
             let hunger = api.runtime().show(hungry).await?.hunger;
             match feeding(pattern.as_deref(), &hunger) {
                 Some(pattern) => pattern,
-                None => return Ok(Answered(Vec::new())),
+                None => return Ok((HeaderMap::new(), Answered(Vec::new()))),
             }
         }
     };
-    let limit = params.k.unwrap_or(HITS_DEFAULT).min(PAGE_MAX);
-    Ok(Answered(api.runtime().find(&pattern, limit).await?))
+    // One more than is given tells whether there are more; of a full page nobody knows.
+    let mut hits = api.runtime().find(&pattern, limit + 1).await?;
+    let mut headers = HeaderMap::new();
+    if hits.len() > limit || hits.len() == PAGE_MAX {
+        headers.insert("x-medium-more", HeaderValue::from_static("true"));
+    }
+    hits.truncate(limit);
+    Ok((headers, Answered(hits)))
 }
 
 /// The pattern of what meets one of these needs; none if there are none.
@@ -188,24 +199,20 @@ pub(super) async fn lineage(State(api): State<Api>, Vc(id): Vc) -> Answer<Answer
     Ok(Answered(lineage.into_iter().map(view).collect()))
 }
 
-/// A VC, frozen.
+/// A VC, frozen: a file of [`genesis::export`], signed with the VC's key.
 pub(super) async fn image(State(api): State<Api>, Vc(id): Vc) -> Answer<Response> {
     let image = api.runtime().freeze(id).await?;
+    let (key, now) = (api.0.config.secret.key_of(id), api.now());
     // Up to 64 MiB are encoded and digested: not on a thread that others wait for.
     let (bytes, digest) = tokio::task::spawn_blocking(move || {
-        image.to_bytes().map(|bytes| {
-            let digest = Digest::of(&bytes);
-            (bytes, digest)
-        })
+        let bytes = export::write(&image, &key, now)?;
+        export::read(&bytes).map(|(_, _, digest)| (bytes, digest))
     })
     .await
     .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?
     .map_err(|error| Refusal::new(Code::TooLarge, format!("the image: {error}")).who(id))?;
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static(export::TYPE)),
         (
             header::HeaderName::from_static("x-medium-image-digest"),
             ascii(&digest.to_string())?,

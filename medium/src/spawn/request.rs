@@ -14,15 +14,16 @@ use serde::{Deserialize, Serialize};
 pub struct SpawnRequest {
     /// What it is made from.
     pub pod: Source,
-    /// What its owner calls it; else what its pod does.
+    /// What its owner calls it; else what its pod does, if nobody has that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Powers it is given beside the harmless ones it asks for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<String>,
     /// What it may spend, coin by coin, instead of what its pod says.
+    /// Null is *without end*, as in what is shown.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub purse: BTreeMap<Coin, u64>,
+    pub purse: BTreeMap<Coin, Option<u64>>,
     /// Whether it shall end with the node, even if the node has a data folder.
     #[serde(default)]
     pub volatile: bool,
@@ -32,6 +33,12 @@ pub struct SpawnRequest {
     /// Whether it has an actor of its own instead of a cell.
     #[serde(default)]
     pub own_actor: bool,
+    /// VCs that may reshape it beside owner and host, by id or name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reshapers: Vec<String>,
+    /// Whom it may send to beside the contacts of its pod, by what it shall call them: id or name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contacts: BTreeMap<String, String>,
 }
 
 impl SpawnRequest {
@@ -45,6 +52,8 @@ impl SpawnRequest {
             volatile: false,
             record: None,
             own_actor: false,
+            reshapers: Vec::new(),
+            contacts: BTreeMap::new(),
         }
     }
 }
@@ -59,7 +68,7 @@ pub enum Source {
     Embedded(String),
     /// A literal: it becomes a VC that says it.
     Text(String),
-    /// A frozen VC, which goes on under its own id.
+    /// A frozen VC in a file of [`genesis::export`], which goes on under its own id.
     Image(Bytes),
     /// A message that the node has seen: a part in it, a frozen VC, or a literal.
     Message(String),
@@ -191,6 +200,9 @@ pub struct Spawned {
     pub id: String,
     /// What it is called.
     pub name: Option<String>,
+    /// The name of its pod or image, if another VC has it: then this one has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_taken: Option<String>,
     /// Powers that it, or a VC in its body, asks for and was not given.
     pub withheld: Vec<String>,
 }

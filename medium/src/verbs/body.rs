@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use data_encoding::BASE64;
+use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::refusal::{Code, Refusal};
 use serde_json::{Map, Value, json};
 
@@ -87,7 +88,16 @@ fn described(part: &str, options: &PartOptions) -> Result<Map<String, Value>, Re
     let described = if part.starts_with("msg:") {
         json!({ "message": part })
     } else if is_file {
-        let bytes = std::fs::read(path).map_err(|error| file_refused("read", path, &error))?;
+        let refused = |error: std::io::Error| file_refused("read", path, &error);
+        let size = path.metadata().map_err(refused)?.len();
+        if size > CONTENTS_INLINE_MAX as u64 {
+            let what =
+                format!("a part has at most {CONTENTS_INLINE_MAX} bytes here, `{part}` has {size}");
+            return Err(Refusal::new(Code::TooLarge, what)
+                .who(part)
+                .hint("spawn a pod with the file in it, and strip the part from there"));
+        }
+        let bytes = std::fs::read(path).map_err(refused)?;
         let mut part = json!({ "base64": BASE64.encode(&bytes) });
         if let Some(decoder) = options.decoder {
             part["decoder"] = decoder.to_string().into();

@@ -20,7 +20,7 @@ use crate::client::{Client, found};
 use crate::printer::{Style, harmless};
 use crate::report::Said;
 
-/// Free space below which a node will soon refuse what is new, in bytes.
+/// Free space below which a node may soon refuse what is new, in bytes.
 const SPACE_MIN: u64 = 64 << 20;
 /// The store of a data folder; see `adapters::store::redb`.
 const STORE_FILE: &str = "medium.redb";
@@ -98,7 +98,17 @@ pub(crate) async fn doctor(context: Context<'_>) -> Result<()> {
         (false, Ok(announced)) => announced.is_some(),
         (false, Err(_)) => true,
     };
-    if named || runs_here {
+    // A node that was killed could not take its announcement away.
+    let stale = match &announced {
+        Ok(Some(left)) if !named => left_behind(context, left).await,
+        _ => None,
+    };
+    if let Some(finding) = stale {
+        findings.push(finding);
+        if folder.join(STORE_FILE).exists() {
+            findings.push(look_at_store(folder).await);
+        }
+    } else if named || runs_here {
         match context.client() {
             Ok(client) => look_at_node(&client, &mut findings).await,
             Err(error) => findings.push(Finding::refused("node", as_refusal(&error))),
@@ -116,6 +126,20 @@ pub(crate) async fn doctor(context: Context<'_>) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Whether the node that left an announcement is gone without having taken it away.
+async fn left_behind(context: Context<'_>, left: &Announcement) -> Option<Finding> {
+    let refusal = context.client().ok()?.node().await.err()?;
+    if refusal.code != Code::Unreachable {
+        return None;
+    }
+    let text = format!(
+        "its node was killed: process {} announced {}, where nobody answers",
+        left.pid, left.api
+    );
+    let hint = "`medium up` goes on from what was acknowledged";
+    Some(Finding::note("node", text, hint))
 }
 
 fn as_refusal(error: &anyhow::Error) -> Refusal {
@@ -184,7 +208,9 @@ fn look_at_folder(folder: &Path, findings: &mut Vec<Finding>) {
     findings.push(if mode & 0o022 != 0 {
         let text = format!("{shown} can be changed by others (mode {mode:03o})");
         Finding::wrong("folder", text, private)
-    } else if let Err(error) = tempfile::tempfile_in(folder) {
+    } else if let Err(error) = tempfile::tempfile_in(folder)
+        && error.kind() != std::io::ErrorKind::StorageFull
+    {
         let text = format!("{shown} cannot be written to: {error}");
         Finding::wrong(
             "folder",
@@ -214,17 +240,20 @@ fn look_at_folder(folder: &Path, findings: &mut Vec<Finding>) {
         }
     }
     findings.push(match free_bytes(folder) {
-        Ok(free) if free >= SPACE_MIN => Finding::ok("space", format!("{} MiB free", free >> 20)),
-        Ok(free) => {
-            let text = format!(
-                "{} MiB free, below {} a node will refuse what is new",
-                free >> 20,
-                SPACE_MIN >> 20
-            );
-            Finding::wrong("space", text, "make room on that disk, or move the folder")
-        }
+        Ok(free) => space(free),
         Err(error) => Finding::wrong("space", format!("unknown: {error}"), "check the disk"),
     });
+}
+
+/// How much room there is. Little of it is no fault yet: a node that has too little says so itself, and
+/// that is what the check of its store is about.
+fn space(free: u64) -> Finding {
+    let text = format!("{} MiB free", free >> 20);
+    if free >= SPACE_MIN {
+        return Finding::ok("space", text);
+    }
+    let text = format!("{text}; a node whose disk is full refuses what is new");
+    Finding::note("space", text, "make room on that disk, or move the folder")
 }
 
 /// What an ordinary user may still write on the disk that holds a folder, in bytes.
@@ -380,6 +409,14 @@ fn verify(folder: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Regression: a small disk was called wrong although the node on it refused nothing.
+    #[test]
+    fn little_room_is_worth_a_note() {
+        assert_eq!(space(SPACE_MIN).state, State::Ok);
+        assert_eq!(space(SPACE_MIN - 1).state, State::Note);
+        assert_eq!(space(0).state, State::Note);
+    }
 
     #[test]
     fn a_folder_that_others_can_change_is_wrong() {

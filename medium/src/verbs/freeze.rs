@@ -26,18 +26,20 @@ pub(crate) async fn freeze(context: Context<'_>, options: &Freeze) -> Result<()>
                 .hint("name a file: `-o FILE`")
                 .into());
         }
+        context
+            .printer
+            .note(&format!("the image's digest is {digest}"));
         return context.printer.bytes(&image);
     }
     write(&options.output, &image, options.force)?;
     let file = options.output.display();
     if context.printer.is_json() {
-        let digest = digest.map(|digest| digest.to_string());
         return context.printer.json(&json!({
-            "file": file.to_string(), "bytes": image.len(), "digest": digest,
+            "file": file.to_string(), "bytes": image.len(), "digest": digest.to_string(),
         }));
     }
     context.printer.note(&format!(
-        "{} bytes; `medium spawn {file}` goes on from it",
+        "{} bytes, signed; `medium spawn {file}` goes on from it; the image's digest is {digest}",
         image.len()
     ));
     Ok(())

@@ -94,7 +94,31 @@ pub(crate) async fn find(context: Context<'_>, options: &Find) -> Result<()> {
     let mut query = vec![("k", options.limit.to_string())];
     query.extend(options.pattern.clone().map(|pattern| ("pattern", pattern)));
     query.extend(options.feeds.clone().map(|feeds| ("feeds", feeds)));
-    let hits: Value = context.client()?.get(&["v1", "find"], &query).await?;
+    let client = context.client()?;
+    let page = client.page::<Value>(&["v1", "find"], &query).await?;
+    if page.more {
+        let note = format!(
+            "there may be more than these {}: `--limit` gives more of them, at most {PAGE_MAX}; \
+             a narrower pattern fewer",
+            options.limit.min(PAGE_MAX)
+        );
+        context.printer.note(&note);
+    }
+    let hits = page.rows;
+    let nothing = hits.as_array().is_some_and(Vec::is_empty);
+    if nothing
+        && let Some(hungry) = &options.feeds
+        && client.portrait(hungry).await?.hunger.is_empty()
+    {
+        context
+            .printer
+            .note(&format!("{hungry} hungers for nothing"));
+        return if context.printer.is_json() {
+            context.printer.json(&hits)
+        } else {
+            Ok(())
+        };
+    }
     if context.printer.is_json() {
         return context.printer.json(&hits);
     }
@@ -143,7 +167,10 @@ pub(crate) async fn lineage(context: Context<'_>, vc: &str) -> Result<()> {
     }
     let line: Vec<Ancestor> = understood(line)?;
     let cells = |ancestor: &Ancestor| {
-        let life = ancestor.life.clone().unwrap_or_else(|| "gone".to_owned());
+        let life = ancestor
+            .life
+            .clone()
+            .unwrap_or_else(|| "not here".to_owned());
         vec![
             ancestor.id.clone(),
             ancestor.name.clone().unwrap_or_default(),

@@ -29,7 +29,8 @@ pub(crate) fn man(context: Context<'_>, options: &Man) -> Result<()> {
     command.build();
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut text)?;
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+    let shown = |verb: &&clap::Command| !verb.is_hide_set() && verb.get_name() != "help";
+    for verb in command.get_subcommands().filter(shown) {
         let name = format!("medium-{}", verb.get_name());
         // Under its full name, as the page of a command of its own.
         clap_mangen::Man::new(verb.clone().display_name(name)).render(&mut text)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use bytes::Bytes;
 use futures_util::stream;
+use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::refusal::{Code, Refusal};
 use reqwest::Body;
 use serde_json::Value;
@@ -105,11 +106,27 @@ async fn contents(file: Option<&Path>, text: Option<String>) -> Result<Body, Ref
             if about.is_dir() {
                 return Err(refused(std::io::ErrorKind::IsADirectory.into()));
             }
+            // What is not a file may have a length of 0 and go on without end.
+            fits(&format!("`{}`", path.display()), about.len())?;
             Ok(streamed(file))
         }
-        (None, Some(text)) if text != "-" => Ok(text.into()),
+        (None, Some(text)) if text != "-" => {
+            fits("the text", text.len() as u64)?;
+            Ok(text.into())
+        }
         _ => Ok(streamed(tokio::io::stdin())),
     }
+}
+
+/// Whether contents of this length can be sent, as far as is known before the node is asked.
+fn fits(what: &str, bytes: u64) -> Result<(), Refusal> {
+    let max = CONTENTS_INLINE_MAX as u64;
+    if bytes <= max {
+        return Ok(());
+    }
+    let what = format!("a message has at most {max} bytes, {what} has {bytes}");
+    Err(Refusal::new(Code::TooLarge, what)
+        .hint("longer contents are not streamed yet: send them in pieces"))
 }
 
 fn streamed<R: AsyncRead + Unpin + std::marker::Send + 'static>(reader: R) -> Body {

@@ -1,12 +1,15 @@
 //! `spawn`, `fork`: births; both print the id and nothing else.
 
+use std::io::Read;
 use std::path::Path;
 
 use adapters::pod_dir::embedded_pod;
 use anyhow::Result;
 use data_encoding::BASE64;
+use genesis::export;
 use genesis::power::Power;
 use genesis::refusal::{Code, Refusal};
+use medium::name;
 use serde_json::{Map, Value, json};
 
 use super::Context;
@@ -20,6 +23,7 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
     let mut birth = Map::new();
     birth.insert("pod".to_owned(), pod);
     if let Some(name) = options.name {
+        name::given(&name)?;
         birth.insert("name".to_owned(), name.into());
     }
     if !options.grant.is_empty() {
@@ -39,7 +43,26 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
     if let Some(record) = options.record {
         birth.insert("record".to_owned(), record.into());
     }
-    let born = context.client()?.spawn(&Value::Object(birth)).await?;
+    if options.own_actor {
+        birth.insert("own_actor".to_owned(), true.into());
+    }
+    if !options.reshaper.is_empty() {
+        birth.insert("reshapers".to_owned(), options.reshaper.into());
+    }
+    if !options.contact.is_empty() {
+        let contacts = options
+            .contact
+            .into_iter()
+            .map(|(name, vc)| (name, vc.into()));
+        birth.insert("contacts".to_owned(), Value::Object(contacts.collect()));
+    }
+    let client = context.client()?;
+    let born = client.spawn(&Value::Object(birth)).await?;
+    if let Some(name) = &born.name_taken {
+        context.printer.note(&format!(
+            "another VC is called `{name}`: this one has no name; `--name` gives it one"
+        ));
+    }
     if !born.withheld.is_empty() {
         let powers = born.withheld.join(", ");
         let flags: Vec<_> = born
@@ -53,11 +76,41 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
             "withheld, though its pod asks for it: {powers}; {grant}"
         ));
     }
+    // A look that fails must not hide that it was born.
+    if let Ok(portrait) = client.portrait(&born.id).await
+        && let Some(note) = lacking(&portrait.denied, &born.withheld)
+    {
+        context.printer.note(&note);
+    }
     print(context, &born)
+}
+
+/// Which powers the parts of a VC need that nobody asked for, and so nobody withheld.
+fn lacking(denied: &[String], withheld: &[String]) -> Option<String> {
+    let powers = denied
+        .iter()
+        .map(|channel| channel.strip_prefix("medium/").unwrap_or(channel));
+    let powers: Vec<_> = powers
+        .filter(|power| !withheld.iter().any(|known| known == power))
+        .collect();
+    let flags: Vec<_> = powers
+        .iter()
+        .map(|power| format!("--grant {power}"))
+        .collect();
+    (!powers.is_empty()).then(|| {
+        format!(
+            "its parts need what it was not granted: {}; `{}` grants it",
+            powers.join(", "),
+            flags.join(" ")
+        )
+    })
 }
 
 /// Makes a copy of a VC that goes its own way.
 pub(crate) async fn fork(context: Context<'_>, options: &Fork) -> Result<()> {
+    if let Some(name) = &options.name {
+        name::given(name)?;
+    }
     let born = context
         .client()?
         .fork(&options.vc, options.name.as_deref())
@@ -87,8 +140,7 @@ fn pod(what: Option<&str>, text: Option<String>) -> Result<Value, Refusal> {
     } else if embedded_pod(what).is_some() && text.is_none() {
         json!({ "embedded": what })
     } else if path.exists() {
-        let bytes = std::fs::read(path).map_err(|error| file_refused("read", path, &error))?;
-        json!({ "image": BASE64.encode(&bytes) })
+        json!({ "image": BASE64.encode(&image_file(path)?) })
     } else if what.contains('/') {
         return Err(Refusal::new(
             Code::Unknown,
@@ -113,6 +165,38 @@ fn pod(what: Option<&str>, text: Option<String>) -> Result<Value, Refusal> {
     }
 }
 
+/// The file of a frozen VC: whether it is one is looked at before all of it is read.
+fn image_file(path: &Path) -> Result<Vec<u8>, Refusal> {
+    let refused = |error: std::io::Error| file_refused("read", path, &error);
+    let mut file = std::fs::File::open(path).map_err(refused)?;
+    let mut bytes = Vec::new();
+    let magic = export::MAGIC.len() as u64;
+    file.by_ref()
+        .take(magic)
+        .read_to_end(&mut bytes)
+        .map_err(refused)?;
+    if !export::is_export(&bytes) {
+        let what = format!(
+            "`{}` is not the file of a frozen VC: it does not begin with `medium/1 image`",
+            path.display()
+        );
+        return Err(Refusal::new(Code::Malformed, what)
+            .who(path.display())
+            .hint("`medium freeze VC -o FILE` writes one; a pod is a directory with a `vc.json`"));
+    }
+    let rest = export::FILE_BYTES_MAX as u64 - magic + 1;
+    file.take(rest).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() > export::FILE_BYTES_MAX {
+        let what = format!(
+            "a frozen VC has at most {} bytes, `{}` has more",
+            export::FILE_BYTES_MAX,
+            path.display()
+        );
+        return Err(Refusal::new(Code::TooLarge, what).who(path.display()));
+    }
+    Ok(bytes)
+}
+
 /// The path as the node, which runs elsewhere, finds it.
 fn absolute(path: &Path) -> Result<String, Refusal> {
     let whole = std::fs::canonicalize(path).map_err(|error| file_refused("find", path, &error))?;
@@ -126,12 +210,33 @@ fn absolute(path: &Path) -> Result<String, Refusal> {
 mod tests {
     use super::*;
 
+    /// Regression: a VC whose parts need a power that its pod forgot to ask for failed its first turn, and
+    /// nothing had said so.
+    #[test]
+    fn powers_that_nobody_asked_for_are_told() {
+        let texts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|&text| text.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let denied = texts(&["medium/send", "medium/spawn"]);
+        let note = lacking(&denied, &texts(&["spawn"])).unwrap();
+        assert!(
+            note.contains("--grant send") && !note.contains("spawn"),
+            "{note}"
+        );
+        assert_eq!(lacking(&denied, &texts(&["send", "spawn"])), None);
+        assert_eq!(lacking(&[], &[]), None);
+    }
+
     #[test]
     fn what_is_there_comes_before_what_comes_with_the_medium() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().canonicalize().unwrap();
         let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-        std::fs::write(dir.join("saved.image"), b"\x01").unwrap();
+        std::fs::write(dir.join("saved.image"), export::MAGIC).unwrap();
+        std::fs::write(dir.join("other"), b"\x01").unwrap();
 
         assert_eq!(
             pod(Some(&at("")), None).unwrap(),
@@ -139,8 +244,10 @@ mod tests {
         );
         assert_eq!(
             pod(Some(&at("saved.image")), None).unwrap(),
-            json!({ "image": "AQ==" })
+            json!({ "image": BASE64.encode(export::MAGIC) })
         );
+        let other = pod(Some(&at("other")), None).unwrap_err();
+        assert_eq!(other.code, Code::Malformed);
         assert_eq!(
             pod(Some(&at("none")), None).unwrap_err().code,
             Code::Unknown

@@ -88,6 +88,7 @@ fn config(global: &Global, options: &Up) -> Result<NodeConfig, Refusal> {
         api: global.api.as_deref().map_or(Ok(API_DEFAULT), address)?,
         listen_anywhere: options.listen_anywhere,
         deterministic: options.deterministic,
+        paced: options.paced,
         seed: options.seed,
         workers: options.workers,
         memory_bytes_max: options.memory.unwrap_or(MEMORY_BYTES_DEFAULT),

@@ -88,6 +88,54 @@ async fn a_message_is_answered_once() {
     );
 }
 
+/// Regression: the id of a reply was told, but nothing was known under it.
+#[tokio::test]
+async fn a_reply_can_be_shown() {
+    let node = Served::start(ephemeral()).await;
+    node.spawn(&json!({"pod": {"embedded": "echo"}, "name": "echo"}))
+        .await;
+    let asked = node
+        .write(Method::POST, "/v1/vcs/echo/messages?wait=5000")
+        .body("hi");
+    let asked: Value = asked.send().await.unwrap().json().await.unwrap();
+    let reply = is_text(&asked["reply"]["message"]);
+    let shown = node.get(&format!("/v1/messages/{reply}")).await;
+    assert_eq!(shown["contents"]["text"], "hi");
+    assert_eq!(shown["metadata"]["sender"], asked["reply"]["from"]);
+    assert_eq!(shown["metadata"]["kind"], "reply");
+    let explained = node.get(&format!("/v1/messages/{reply}/explain")).await;
+    assert!(is_text(&explained["why"]).contains("owner"), "{explained}");
+}
+
+/// Regression: a part that was stripped is a message, but nobody could say where it was.
+#[tokio::test]
+async fn a_stripped_part_is_explained() {
+    let node = Served::start(ephemeral()).await;
+    node.spawn(&json!({"pod": {"native": "echo"}, "name": "host"}))
+        .await;
+    let part = json!({"part": {"native": "counter", "argument": ""}});
+    let placed = node.post("/v1/vcs/host/internalize", &part).await;
+    let place = json!({"occurrence": placed["occurrence"]});
+    let message = node.post("/v1/vcs/host/strip", &place).await["message"].clone();
+    let path = format!("/v1/messages/{}", is_text(&message));
+    let held = |explained: &Value| is_text(&explained["why"]).contains("held by the scavenger");
+    let explained = node.until(&format!("{path}/explain"), held).await;
+    assert_eq!(explained["fate"], "queued");
+    assert_eq!(node.get(&path).await["fate"]["fate"], "queued");
+
+    node.spawn(&json!({"pod": {"message": message}, "name": "alone"}))
+        .await;
+    let explained = node.get(&format!("{path}/explain")).await;
+    assert_eq!(explained["fate"], "consumed", "{explained}");
+    assert_eq!(node.get(&path).await["fate"]["fate"], "consumed");
+    let again = node
+        .write(Method::POST, "/v1/vcs")
+        .json(&json!({"pod": {"message": message}}));
+    let again = again.send().await.unwrap();
+    let again = refused(again, StatusCode::NOT_FOUND, Code::Unknown).await;
+    assert!(is_text(&again["what"]).contains("another body"), "{again}");
+}
+
 #[tokio::test]
 async fn a_bounce_says_why() {
     let node = Served::start(ephemeral()).await;

@@ -120,6 +120,41 @@ async fn one_folder_is_one_node() {
     again.stop().await.unwrap();
 }
 
+/// Regression: a node that lost its secret made another and orphaned every VC of its store; and one that
+/// could not listen left an empty data folder behind.
+#[tokio::test]
+async fn a_node_neither_begins_anew_nor_begins_in_vain() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = NodeConfig {
+        data: Some(data.clone()),
+        ..ephemeral()
+    };
+    let in_vain = NodeConfig {
+        api: busy.local_addr().unwrap(),
+        ..config.clone()
+    };
+    let refused = Node::start(in_vain).await.expect_err("the port is taken");
+    assert_eq!(refused.code, Code::Conflict);
+    assert!(!data.exists());
+
+    Node::start(config.clone())
+        .await
+        .unwrap()
+        .stop()
+        .await
+        .unwrap();
+    let secret = std::fs::read(data.join("secret")).unwrap();
+    std::fs::remove_file(data.join("secret")).unwrap();
+    let refused = Node::start(config.clone()).await.expect_err("no secret");
+    assert_eq!(refused.code, Code::Corrupt);
+    assert!(refused.hint.unwrap().contains("backup"));
+    assert!(!data.join("secret").exists());
+    std::fs::write(data.join("secret"), secret).unwrap();
+    Node::start(config).await.unwrap().stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn what_is_durable_survives_the_node() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Births, lives and bodies.
 
 use data_encoding::BASE64;
-use genesis::image::Image;
+use genesis::export;
 use genesis::refusal::Code;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -139,9 +139,12 @@ async fn dangerous_powers_are_withheld_unless_named() {
     assert_eq!(spawned["withheld"], json!(["spawn", "fork"]));
     let shown = node.get("/v1/vcs/g1").await;
     assert_eq!(shown["grants"], json!(["send"]));
+    let inner = node.get("/v1/vcs/g1%2Finner").await;
+    let fuel = |vc: &Value| vc["purse"]["fuel"].as_u64().unwrap();
     assert_eq!(
-        shown["purse"]["fuel"], 5,
-        "what the request says comes before what the pod says"
+        fuel(&shown) + fuel(&inner),
+        5,
+        "what the request says comes before what the pod says, and is for the whole body"
     );
 
     let mut named = request("g2");
@@ -239,6 +242,12 @@ async fn spawns_that_make_no_sense_are_refused() {
             (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
         ),
         (
+            json!({"pod": {"message": format!("msg:{}", "a".repeat(51) + "q")}}),
+            (StatusCode::NOT_FOUND, Code::Unknown),
+        ),
+        (json!({"pod": {"text": "a"}, "name": "-x"}), unprocessable),
+        (json!({"pod": {"text": "a"}, "name": ".."}), unprocessable),
+        (
             json!({"pod": {"embedded": "no-such"}}),
             (StatusCode::NOT_FOUND, Code::Unknown),
         ),
@@ -309,15 +318,16 @@ async fn a_frozen_vc_goes_on_where_it_does_not_live() {
         .unwrap();
     assert_eq!(
         response.headers()["content-type"],
-        "application/octet-stream"
+        "application/vnd.medium.image"
     );
     let digest = response.headers()["x-medium-image-digest"]
         .to_str()
         .unwrap()
         .to_owned();
     let bytes = response.bytes().await.unwrap();
-    let image = Image::from_bytes(&bytes).unwrap();
-    assert_eq!(image.digest().unwrap().to_string(), digest);
+    let (image, _, named) = export::read(&bytes).unwrap();
+    assert_eq!(image.digest().unwrap(), named);
+    assert_eq!(named.to_string(), digest);
     assert_eq!(
         image.id.to_string(),
         is_text(&here.get("/v1/vcs/counter").await["id"])
@@ -468,7 +478,9 @@ async fn vcs_are_found_by_pattern_and_by_hunger() {
             .iter()
             .any(|hit| hit["id"] == echo["id"])
     );
-    assert_eq!(node.get("/v1/find?pattern=all&k=0").await, json!([]));
+    let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, Code::Malformed);
+    node.refuses(Method::GET, "/v1/find?pattern=all&k=0", status, code)
+        .await;
     assert_eq!(
         node.get("/v1/find?feeds=echo").await,
         json!([]),
