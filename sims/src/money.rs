@@ -167,8 +167,8 @@ mod tests {
         let mut digests = Vec::new();
         for seed in 0..8 {
             let (a, b) = (
-                run(50, 200, seed).await.unwrap(),
-                run(50, 200, seed).await.unwrap(),
+                run(30, 100, seed).await.unwrap(),
+                run(30, 100, seed).await.unwrap(),
             );
             assert_eq!(a, b, "seed {seed}");
             assert_eq!(a.money.iter().sum::<u64>(), 30 * Trader::MONEY);
