@@ -151,13 +151,11 @@ impl Port {
     }
 
     /// Sleeps until something is left here, or for `at_most`.
-    pub(crate) fn sleep(&self, at_most: Option<Duration>, waits: bool) {
+    /// Without `room`, what waits in the other lanes than control's is no reason to stay awake.
+    pub(crate) fn sleep(&self, at_most: Option<Duration>, waits: bool, room: bool) {
         let mut lanes = self.lanes.lock();
-        if std::mem::take(&mut lanes.nudged)
-            || !lanes.control.is_empty()
-            || !lanes.traffic.is_empty()
-            || !lanes.mail.is_empty()
-        {
+        let mail = !lanes.traffic.is_empty() || !lanes.mail.is_empty();
+        if std::mem::take(&mut lanes.nudged) || !lanes.control.is_empty() || room && mail {
             return;
         }
         lanes.asleep = true;

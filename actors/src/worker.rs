@@ -166,7 +166,7 @@ impl Worker {
                     Item::Job(job) => job(self),
                 }
             }
-            self.admit_mail(&mut mail);
+            let away = self.admit_mail(&mut mail);
             let open = self.shared.open.load(Ordering::Acquire);
             if open {
                 self.fire_timers();
@@ -178,7 +178,8 @@ impl Worker {
             }
             self.end_slice();
             self.settle_sleepers();
-            let idle = self.ready.is_empty() && mail.is_empty();
+            // An actor that comes back is a job in the control lane, which ends the rest.
+            let idle = self.ready.is_empty() && (mail.is_empty() || away);
             if (idle || !open) && !self.closing {
                 self.rest();
             }
@@ -187,20 +188,21 @@ impl Worker {
     }
 
     /// Delivers what couriers brought, up to the first letter whose mailbox is full and being drained
-    /// this very round: a courier waits at the door instead of being bounced.
-    fn admit_mail(&mut self, mail: &mut VecDeque<Parcel>) {
+    /// this very round: a courier waits at the door instead of being bounced. Whether that mailbox is
+    /// one whose turns are taken in an actor.
+    fn admit_mail(&mut self, mail: &mut VecDeque<Parcel>) -> bool {
         while let Some(parcel) = mail.front() {
             let slot = self.find(parcel.to);
-            let early = slot.is_some_and(|slot| {
+            if let Some(slot) = slot {
                 let cell = &self.cells[slot as usize];
-                let drains = cell.flags.ready || matches!(cell.seat, Seat::Away(_));
-                drains && self.over_bound(slot, parcel.contents.weight()).is_some()
-            });
-            if early {
-                return;
+                let away = matches!(cell.seat, Seat::Away(_));
+                let drains = cell.flags.ready || away;
+                if drains && self.over_bound(slot, parcel.contents.weight()).is_some() {
+                    return away;
+                }
             }
             let Some(parcel) = mail.pop_front() else {
-                return;
+                break;
             };
             let mut letter = self.spare.fill(Letter::new(
                 self.shared.owner,
@@ -214,6 +216,7 @@ impl Worker {
             self.tally.accepted += 1;
             self.deliver(letter);
         }
+        false
     }
 
     fn control(&mut self, jobs: &mut Vec<Job>) {
@@ -229,7 +232,9 @@ impl Worker {
 
     /// Sleeps until something is left at the door or due. Virtual time moves on instead.
     fn rest(&mut self) {
-        let stalled = !self.parked.is_empty() || !self.falling.is_empty();
+        // Full of mail for cells that cannot go on: what waits at the door must not keep it spinning.
+        let room = self.arena.len() < ADMIT_MAX;
+        let stalled = !self.parked.is_empty() || !self.falling.is_empty() || !room;
         let next = self.timers.next();
         if self.shared.deterministic {
             let horizon = Time(self.shared.horizon.load(Ordering::Relaxed));
@@ -254,7 +259,7 @@ impl Worker {
         };
         if wait_ms != Some(0) {
             let at_most = wait_ms.map(Duration::from_millis);
-            self.shared.ports[usize::from(self.index)].sleep(at_most, stalled);
+            self.shared.ports[usize::from(self.index)].sleep(at_most, stalled, room);
         }
     }
 
