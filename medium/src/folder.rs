@@ -218,11 +218,13 @@ pub(crate) fn token(folder: Option<&Path>) -> Result<String, Refusal> {
 
 /// Random bytes from the operating system.
 fn random() -> Result<[u8; SECRET_BYTES], Refusal> {
-    let source = Path::new("/dev/urandom");
     let mut bytes = [0; SECRET_BYTES];
-    File::open(source)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| failed("read", source, &error))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Refusal::new(
+            Code::Io,
+            format!("the operating system has no randomness: {error}"),
+        )
+    })?;
     Ok(bytes)
 }
 

@@ -119,15 +119,26 @@ fn address(api: &str) -> Result<SocketAddr, Refusal> {
 
 /// What a node says of itself goes to stderr: warnings, or what the variable asks for.
 fn log_to_stderr(global: &Global) {
-    use tracing_subscriber::EnvFilter;
-    let default = if global.quiet { "error" } else { "warn" };
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::prelude::*;
+    let default = if global.quiet {
+        LevelFilter::ERROR
+    } else {
+        LevelFilter::WARN
+    };
+    let asked = std::env::var(LOG)
+        .ok()
+        .and_then(|text| text.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(default));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr()) && !global.no_color;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi);
     // A process has one; if there is one already, it stays.
-    let _ = subscriber.with_ansi(ansi).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .try_init();
 }
 
 /// The signals by which a person, a shell or a service manager ends a process.
