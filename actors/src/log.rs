@@ -173,7 +173,7 @@ impl Log {
             writer.owed.insert(letter.reference(), number);
             *writer.rows.entry(number).or_default() += 1;
         }
-        recovered.owed = owed.into_values().collect();
+        recovered.owed = in_lane_order(owed.into_values().collect());
         let log = Arc::new(Self {
             store,
             queue: Mutex::default(),
@@ -514,6 +514,27 @@ fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T,
     })
 }
 
+/// Lets the messages of each sender follow one another by sequence: one that was written again further
+/// up stands behind later ones of its lane.
+fn in_lane_order(owed: Vec<Letter>) -> Vec<Letter> {
+    let mut lanes: HashMap<VcId, Vec<Letter>> = HashMap::new();
+    let senders: Vec<VcId> = owed.iter().map(|letter| letter.from).collect();
+    for letter in owed {
+        lanes.entry(letter.from).or_default().push(letter);
+    }
+    for (sender, lane) in &mut lanes {
+        // What nobody says has no lane: notices and bounces stay as they were.
+        if *sender != VcId::NOBODY {
+            lane.sort_by_key(|letter| letter.sequence);
+        }
+        lane.reverse();
+    }
+    senders
+        .into_iter()
+        .filter_map(|sender| lanes.get_mut(&sender)?.pop())
+        .collect()
+}
+
 fn decode_part(number: u64, bytes: &[u8]) -> Result<Letter, StoreError> {
     wire::decode_prefix(bytes)
         .map(|(letter, _)| letter)
@@ -525,4 +546,30 @@ fn decode_part(number: u64, bytes: &[u8]) -> Result<Letter, StoreError> {
 /// The key of a VC's row.
 pub(crate) fn vc_key(id: VcId) -> Vec<u8> {
     id.as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use genesis::time::Time;
+
+    /// A lingering message is written again behind later ones of its sender, and was then also read
+    /// behind them.
+    #[test]
+    fn what_is_owed_keeps_the_order_of_its_lane() {
+        let (a, b) = (VcId::root(&[1; 32], 1), VcId::root(&[1; 32], 2));
+        let letter = |from, n| Letter::new(from, n, a, "", Time(0));
+        let owed = vec![
+            letter(a, 2),
+            letter(b, 7),
+            letter(a, 3),
+            letter(b, 8),
+            letter(a, 1),
+        ];
+        let order: Vec<_> = in_lane_order(owed)
+            .iter()
+            .map(|l| (l.from, l.sequence))
+            .collect();
+        assert_eq!(order, [(a, 1), (b, 7), (a, 2), (b, 8), (a, 3)]);
+    }
 }

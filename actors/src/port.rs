@@ -128,14 +128,14 @@ impl Port {
     }
 
     /// Takes what is there: the control lane always, traffic if `room`, and then mail if the worker has
-    /// none left.
+    /// none left. Whether the door is still open.
     pub(crate) fn take(
         &self,
         control: &mut Vec<Job>,
         traffic: &mut Vec<Item>,
         mail: &mut VecDeque<Parcel>,
         room: bool,
-    ) {
+    ) -> bool {
         let mut lanes = self.lanes.lock();
         control.extend(lanes.control.drain(..).map(|ControlJob(job)| job));
         if room {
@@ -148,6 +148,7 @@ impl Port {
                 self.room.notify_waiters();
             }
         }
+        !lanes.closed
     }
 
     /// Sleeps until something is left here, or for `at_most`.
@@ -155,7 +156,8 @@ impl Port {
     pub(crate) fn sleep(&self, at_most: Option<Duration>, waits: bool, room: bool) {
         let mut lanes = self.lanes.lock();
         let mail = !lanes.traffic.is_empty() || !lanes.mail.is_empty();
-        if std::mem::take(&mut lanes.nudged) || !lanes.control.is_empty() || room && mail {
+        let called = std::mem::take(&mut lanes.nudged) || lanes.closed;
+        if called || !lanes.control.is_empty() || room && mail {
             return;
         }
         lanes.asleep = true;
@@ -176,6 +178,7 @@ impl Port {
         lanes.traffic.clear();
         lanes.mail.clear();
         self.room.notify_waiters();
+        self.wake.notify_all();
     }
 
     /// How much traffic and mail waits at the door.

@@ -1,7 +1,7 @@
 //! The port to what survives: an ordered key-value store with atomic, durable commits.
 //!
 //! This crate knows *what* is stored ([`Table`]) and what a commit promises; `adapters` knows how.
-//! One thread commits ([`log`](crate::log)); any thread reads.
+//! One thread commits (`log.rs`); any thread reads.
 
 use std::fmt;
 

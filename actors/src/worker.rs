@@ -1,6 +1,6 @@
 //! A worker: one thread that turns many cells.
 //!
-//! A round of [`Worker::run`] takes what was left at the door, fires what is due, lets ready cells take
+//! A round of `Worker::run` takes what was left at the door, fires what is due, lets ready cells take
 //! their turns, appends what happened to the log as one slice, and only then lets messages leave for
 //! other workers, for the owner and for those who wait for an acknowledgement. No task, channel or timer
 //! belongs to a single VC.
@@ -153,12 +153,15 @@ impl Worker {
             self.now = self.shared.clock.now();
             self.rounds += 1;
             let room = self.arena.len() < ADMIT_MAX;
-            self.shared.ports[usize::from(self.index)].take(
+            let open = self.shared.ports[usize::from(self.index)].take(
                 &mut control,
                 &mut traffic,
                 &mut mail,
                 room,
             );
+            if !open {
+                return; // Another thread of this runtime has ended by a panic.
+            }
             self.control(&mut control);
             for item in traffic.drain(..) {
                 match item {

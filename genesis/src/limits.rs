@@ -60,17 +60,18 @@ pub const MAILBOX_BYTES_MAX: u32 = 256 * 1024;
 pub const OUTBOX_LEN_MAX: u32 = 64;
 /// Effects of one turn: the turn fails.
 pub const EFFECTS_MAX: usize = 256;
-/// Fuel of one turn, about a millisecond: the turn fails.
+/// Fuel of one turn of sandboxed code, about a millisecond: the turn fails. Natives are not metered
+/// within a turn.
 pub const TURN_FUEL_MAX: u64 = 1_000_000;
 /// Contacts one VC keeps: refuse.
 pub const CONTACTS_MAX: usize = 65_536;
-/// Timers one VC has set: the turn fails.
+/// Timers one VC has set: refuse, with a line in its log.
 pub const TIMERS_MAX: u32 = 256;
 /// Lines a VC's log keeps: drop oldest with count.
 pub const LOG_LINES_MAX: usize = 256;
 /// Longest line of a log, in bytes: cut with a mark.
 pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
-/// Messages set aside after they failed a turn, shown by `show`: drop oldest with count.
+/// Messages set aside after they failed a turn, shown by `show`: drop oldest; `faults` counts them all.
 pub const SET_ASIDE_MAX: usize = 16;
 /// Messages a journal keeps between snapshots, at most: a new snapshot.
 pub const JOURNAL_LEN_MAX: u32 = 65_536;

@@ -44,7 +44,7 @@ pub(crate) struct Find {
 /// The listings, in shards by two bytes of the id.
 ///
 /// The host keeps a clone of a behaviour over each turn, so whatever a turn changes is copied. A turn
-/// that changes a listing copies [`FAN`] pointers twice and one leaf of pointers; all the rest is shared
+/// that changes a listing copies 64 pointers twice and one leaf of pointers; all the rest is shared
 /// with the clone. The cost of a turn so hardly grows with the number of listings.
 #[derive(Clone, Debug)]
 pub struct Indexer {

@@ -7,7 +7,7 @@
 //!
 //! # Known limits
 //! * After an unclean end redb reads the whole file before the store opens, and if pages of the very
-//!   last commit are damaged *as well*, it falls back to the commit before.
+//!   last commit are damaged *as well*, it says so: commits are in two phases, so that damage is no torn commit.
 //! * After a failed sync nobody knows what is on disk: the store refuses commits until the node is
 //!   started again, and reads what is in memory.
 
