@@ -37,7 +37,7 @@ impl fmt::Debug for Item {
 struct Lanes {
     /// From the runtime: always taken.
     control: Vec<ControlJob>,
-    /// From workers: taken while there is room.
+    /// From workers: always taken.
     traffic: Vec<Item>,
     /// From couriers, at most about [`INGRESS_MAX`]: taken while there is room. By value, so that the
     /// sender's thread allocates nothing that the worker's would have to free.
@@ -127,7 +127,7 @@ impl Port {
         }
     }
 
-    /// Takes what is there: the control lane always, traffic if `room`, and then mail if the worker has
+    /// Takes what is there: control and traffic always, mail if there is `room` and the worker has
     /// none left. Whether the door is still open.
     pub(crate) fn take(
         &self,
@@ -138,9 +138,9 @@ impl Port {
     ) -> bool {
         let mut lanes = self.lanes.lock();
         control.extend(lanes.control.drain(..).map(|ControlJob(job)| job));
-        if room {
-            std::mem::swap(&mut lanes.traffic, traffic);
-        }
+        // Always, whatever the arena holds: among it are the jobs that let held senders go on. Mailboxes
+        // bound what it can bring.
+        std::mem::swap(&mut lanes.traffic, traffic);
         if room && mail.is_empty() {
             let was_full = lanes.mail.len() >= INGRESS_MAX;
             std::mem::swap(&mut lanes.mail, mail);
@@ -155,9 +155,9 @@ impl Port {
     /// Without `room`, what waits in the other lanes than control's is no reason to stay awake.
     pub(crate) fn sleep(&self, at_most: Option<Duration>, waits: bool, room: bool) {
         let mut lanes = self.lanes.lock();
-        let mail = !lanes.traffic.is_empty() || !lanes.mail.is_empty();
+        let mail = !lanes.mail.is_empty();
         let called = std::mem::take(&mut lanes.nudged) || lanes.closed;
-        if called || !lanes.control.is_empty() || room && mail {
+        if called || !lanes.control.is_empty() || !lanes.traffic.is_empty() || room && mail {
             return;
         }
         lanes.asleep = true;

@@ -133,6 +133,23 @@ async fn a_panic_touches_no_other() {
     runtime.shutdown().await;
 }
 
+/// Nine messages that made no sense restarted a VC from its birth state, and a few more stopped it: who
+/// could send to it could reset it.
+#[tokio::test]
+async fn a_vc_that_refuses_its_messages_is_not_restarted() {
+    let (runtime, _) = timed().await;
+    let id = spawn(&runtime, puppet()).await;
+    tell(&runtime, id, "!note mine").await;
+    for _ in 0..100 {
+        let why = ask(&runtime, id, "!no-such-step").await.unwrap_err();
+        assert_eq!(why.code, Code::Malformed);
+    }
+    let portrait = show(&runtime, id).await;
+    assert_eq!((portrait.faults, portrait.restarts), (100, 0));
+    assert_eq!(notes(&runtime, id).await, ["mine"]);
+    runtime.shutdown().await;
+}
+
 #[tokio::test]
 async fn too_many_faults_restart_and_too_many_restarts_stop() {
     let (runtime, clock) = timed().await;

@@ -369,7 +369,10 @@ impl Worker {
             times.push(now);
             u32::try_from(times.len()).unwrap_or(u32::MAX)
         };
-        let too_many = recent(&mut more.faults) > restart.faults_max;
+        // What refuses its message is in order; only what fails by itself is restarted. Else whoever may
+        // send to a VC could reset it.
+        let broken = matches!(fault.code, Code::Fault | Code::Internal | Code::Corrupt);
+        let too_many = broken && recent(&mut more.faults) > restart.faults_max;
         let out_of_budget = fault.code == Code::Budget;
         self.log_line(slot, &format!("fault: {fault}"));
         self.bounce(
