@@ -90,8 +90,8 @@ pub(super) fn share_of(host: Purse, wanted: Purse, waiting: u64) -> Purse {
     }
 }
 
-/// The code of an image, born or with its state.
-pub(super) fn seat_of(natives: &Natives, image: &Image) -> Result<Seat, Fault> {
+/// The parts of an image that have code, in the order that decides who gives a channel.
+pub(super) fn organs_of(natives: &Natives, image: &Image) -> Result<Vec<Organ>, Fault> {
     let mut organs = Vec::new();
     for part in image.parts.iter().filter(|part| has_code(part)) {
         let (kind, program) = program_of(natives, part)?;
@@ -103,6 +103,12 @@ pub(super) fn seat_of(natives: &Natives, image: &Image) -> Result<Seat, Fault> {
         });
     }
     organs.sort_by_key(|organ| (organ.digest, organ.occurrence));
+    Ok(organs)
+}
+
+/// The code of an image, born or with its state.
+pub(super) fn seat_of(natives: &Natives, image: &Image) -> Result<Seat, Fault> {
+    let mut organs = organs_of(natives, image)?;
     Ok(match organs.len() {
         0 => Seat::Empty,
         1 => organs

@@ -13,8 +13,8 @@ use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::Worker;
-use super::images::program_of;
-use crate::cell::{Assembly, Organ, Part, Seat};
+use super::images::{organs_of, program_of};
+use crate::cell::{Assembly, Part, Seat};
 use crate::effects::Contacts;
 use crate::events::EventKind;
 use crate::hosted::states_of;
@@ -452,20 +452,7 @@ impl Worker {
         {
             part.state = fresh.state;
         }
-        let mut organs = Vec::new();
-        for part in &image.parts {
-            if !matches!(part.code, PartCode::Native { .. }) {
-                continue;
-            }
-            let (kind, program) = program_of(&self.shared.natives, part).map_err(Refusal::from)?;
-            organs.push(Organ {
-                digest: part.digest(),
-                occurrence: part.occurrence,
-                gives: kind.gives,
-                program,
-            });
-        }
-        organs.sort_by_key(|organ| (organ.digest, organ.occurrence));
+        let organs = organs_of(&self.shared.natives, &image).map_err(Refusal::from)?;
         *seat = match organs.len() {
             0 => Seat::Empty,
             _ => Seat::Many(Box::new(Assembly { organs })),
