@@ -28,7 +28,7 @@ struct Node {
 impl Node {
     fn up(data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_medium"))
-            .args(["up", "--json", "--api", "127.0.0.1:0", "--data"])
+            .args(["up", "--quiet", "--json", "--api", "127.0.0.1:0", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
