@@ -3,7 +3,7 @@
 
 Covers what `cargo deny check licenses bans sources` does with the lists this project uses: every package
 has a licence expression that the allowed licences satisfy, no dependency has a wildcard version, none is on
-the list of the banned, and every one comes from crates.io or from this repository. It reads the licence that
+the list of the banned, and every one comes from Rust's own registry or from this repository. It reads the licence that
 a package declares; cargo-deny also reads the licence texts. Duplicate versions are listed, not refused.
 
     .ci/licences.py          exit 0 and a summary, or exit 1 and a line for each fault
@@ -87,9 +87,9 @@ def faults_of(metadata: dict, policy: dict) -> list[str]:
     for package in metadata["packages"]:
         name = f"{package['name']} {package['version']}"
         source = package["source"]
-        if source is not None and not (
-            source.startswith("registry+") and source.endswith("/crates.io-index")
-        ):
+        # Cargo's name for Rust's own registry ends so; another registry or a repository does not.
+        own = re.fullmatch(r"registry\+https://[a-z.]+/rust-lang/crates\W?io-index", source or "")
+        if source is not None and own is None:
             faults.append(f"{name}: comes from {source}")
         if package["name"] in banned:
             faults.append(f"{name}: is banned by deny.toml")
