@@ -180,13 +180,7 @@ impl Worker {
         let part = parts
             .iter()
             .find(|part| part.occurrence == occurrence)
-            .ok_or_else(|| {
-                Refusal::new(
-                    Code::Unknown,
-                    format!("the body of {id} has no occurrence {occurrence}"),
-                )
-                .hint("`medium show` lists the occurrences")
-            })?;
+            .ok_or_else(|| no_occurrence(id, occurrence))?;
         Ok(part.to_image(None).digest())
     }
 
@@ -303,13 +297,7 @@ impl Worker {
             .parts
             .iter()
             .position(|part| part.occurrence == occurrence)
-            .ok_or_else(|| {
-                Refusal::new(
-                    Code::Unknown,
-                    format!("the body of {id} has no occurrence {occurrence}"),
-                )
-                .hint("`medium show` lists the occurrences")
-            })?;
+            .ok_or_else(|| no_occurrence(id, occurrence))?;
         if let Some(inner) = more.parts[at].computer() {
             return Err(Refusal::new(
                 Code::Denied,
@@ -512,6 +500,11 @@ impl Worker {
             })
             .collect()
     }
+}
+
+fn no_occurrence(id: VcId, occurrence: u64) -> Refusal {
+    let what = format!("the body of {id} has no occurrence {occurrence}");
+    Refusal::new(Code::Unknown, what).hint("`medium show` lists the occurrences")
 }
 
 /// The body that parts make up, as the protocol sees it: bounds, wiring, shape.
