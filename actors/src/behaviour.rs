@@ -23,6 +23,9 @@ pub struct Fault {
     pub code: Code,
     /// What failed, with numbers.
     pub what: String,
+    /// Whether the host ended the turn (fuel, stack), at a point that is its own measure. A replay takes
+    /// such an outcome from the record.
+    pub ended: bool,
 }
 
 impl Fault {
@@ -31,12 +34,28 @@ impl Fault {
         Self {
             code,
             what: what.into(),
+            ended: false,
+        }
+    }
+
+    /// The host ended the turn: it took more fuel or stack than there was for it.
+    pub fn ended(what: impl Into<String>) -> Self {
+        Self {
+            code: Code::TooLarge,
+            what: what.into(),
+            ended: true,
         }
     }
 
     /// The turn cannot make sense of its message.
     pub fn malformed(what: impl Into<String>) -> Self {
         Self::new(Code::Malformed, what)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(why: Refusal) -> Self {
+        Self::new(why.code, why.what)
     }
 }
 

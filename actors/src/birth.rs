@@ -38,6 +38,13 @@ pub enum CodeBirth {
     },
     /// A VC in the body.
     Computer(Box<Birth>),
+    /// Sandboxed code that the runtime knows: it was [brought](crate::runtime::Runtime::bring).
+    WebAssembly {
+        /// The digest of the module.
+        module: Digest,
+        /// What it begins with.
+        argument: Bytes,
+    },
 }
 
 /// A birth: body, powers, purse, contacts and manners of a VC to be.
@@ -69,6 +76,8 @@ pub struct Birth {
     pub record: u32,
     /// After how many idle milliseconds it goes to sleep; 0 for never by itself.
     pub idle_ms: u64,
+    /// Fuel that one of its turns may take; 0 for [`TURN_FUEL_MAX`](genesis::limits::TURN_FUEL_MAX).
+    pub turn_fuel: u64,
     /// Whether it has an actor of its own instead of a cell: for what must await.
     pub own_actor: bool,
 }
@@ -127,6 +136,7 @@ impl Default for Birth {
             restart: Restart::default(),
             record: 0,
             idle_ms: 0,
+            turn_fuel: 0,
             own_actor: false,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use genesis::channel::Channel;
+use genesis::channel::{Channel, Polarity};
 use genesis::id::{Address, Digest, MessageId, VcId};
 use genesis::image::{Code, Image, ImagePart, Restart};
 use genesis::pattern::Pattern;
@@ -13,8 +13,9 @@ use genesis::time::Time;
 use genesis::wire;
 use serde::{Deserialize, Serialize};
 
-use crate::behaviour::{Fault, NativeKind, Program};
+use crate::behaviour::{Fault, NativeKind, Natives, Program};
 use crate::effects::{Contacts, Effects, Standing};
+use crate::enclave::Enclave;
 use crate::handle::{Entry, Handle};
 use crate::hosted::Hosted;
 use crate::journal::Journal;
@@ -29,7 +30,9 @@ pub(crate) enum Seat {
     Empty,
     /// Here: one part has code.
     One(Box<dyn Program>),
-    /// Here: several parts have code.
+    /// Here: all parts with code are sandboxed.
+    Enclave(Box<Enclave>),
+    /// Here: several parts have code, natives among them.
     Many(Box<Assembly>),
     /// In an actor of its own, that is idle.
     Actor(Box<Hosted>),
@@ -51,21 +54,41 @@ impl Seat {
                     Err(no_giver(letter.channel))
                 }
             }
+            Self::Enclave(enclave) => {
+                let by_default =
+                    letter.channel.is_of_the_medium() || letter.channel == Channel::REPLY;
+                if enclave.gives(letter.channel) || by_default && enclave.gives(Channel::MAIN) {
+                    enclave.turn(letter, effects)
+                } else {
+                    Err(no_giver(letter.channel))
+                }
+            }
             Self::Many(assembly) => assembly.turn(letter, effects),
             Self::Empty | Self::Actor(_) | Self::Away(_) | Self::Owner => {
                 Err(no_giver(letter.channel))
             }
         }
     }
+
+    /// Its sandboxed parts, if it has any and they are here.
+    pub(crate) fn enclave_mut(&mut self) -> Option<&mut Enclave> {
+        match self {
+            Self::Enclave(enclave) => Some(enclave),
+            Self::Many(assembly) => assembly.enclave.as_deref_mut(),
+            _ => None,
+        }
+    }
 }
 
 /// The parts of a body that have code, wired by channel.
 pub(crate) struct Assembly {
-    /// In the order that decides who gives a channel: digest, then occurrence.
+    /// Natives, in the order that decides who gives a channel: digest, then occurrence.
     pub(crate) organs: Vec<Organ>,
+    /// Sandboxed parts.
+    pub(crate) enclave: Option<Box<Enclave>>,
 }
 
-/// A part with code.
+/// A native part.
 pub(crate) struct Organ {
     pub(crate) digest: Digest,
     pub(crate) occurrence: u64,
@@ -76,21 +99,60 @@ pub(crate) struct Organ {
 impl Assembly {
     /// The active giver of the channel handles the message; of `main`, also whatever the medium says.
     fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
-        let gives = |organ: &&mut Organ, channel| organ.gives.contains(&channel);
-        let organ = match self
-            .organs
-            .iter_mut()
-            .find(|organ| gives(organ, letter.channel))
-        {
-            Some(organ) => organ,
-            None if letter.channel.is_of_the_medium() || letter.channel == Channel::REPLY => self
-                .organs
-                .iter_mut()
-                .find(|organ| gives(organ, Channel::MAIN))
+        let by_default = letter.channel.is_of_the_medium() || letter.channel == Channel::REPLY;
+        let giver = match self.giver(letter.channel) {
+            None if by_default => self
+                .giver(Channel::MAIN)
                 .ok_or_else(|| no_giver(Channel::MAIN))?,
-            None => return Err(no_giver(letter.channel)),
+            giver => giver.ok_or_else(|| no_giver(letter.channel))?,
         };
-        organ.program.turn(letter, effects)
+        match giver {
+            Giver::Native(at) => self.organs[at].program.turn(letter, effects),
+            Giver::Sandboxed => match &mut self.enclave {
+                Some(enclave) => enclave.turn(letter, effects),
+                None => Err(no_giver(letter.channel)),
+            },
+        }
+    }
+
+    /// Who answers a channel: of all that give it the lowest by (digest, occurrence).
+    fn giver(&self, channel: Channel) -> Option<Giver> {
+        let native = self
+            .organs
+            .iter()
+            .position(|organ| organ.gives.contains(&channel));
+        let place = |at: usize| (self.organs[at].digest, self.organs[at].occurrence);
+        let sandboxed = self.enclave.as_ref().and_then(|e| e.giver(channel));
+        match (native, sandboxed) {
+            (Some(at), Some(other)) if place(at) < other => Some(Giver::Native(at)),
+            (_, Some(_)) => Some(Giver::Sandboxed),
+            (native, None) => native.map(Giver::Native),
+        }
+    }
+}
+
+/// Where the active giver of a channel is.
+enum Giver {
+    Native(usize),
+    Sandboxed,
+}
+
+impl Organ {
+    /// The organ of a part, if this registry knows its behaviour.
+    pub(crate) fn native(
+        natives: &Natives,
+        part: &ImagePart,
+        program: Box<dyn Program>,
+    ) -> Option<Self> {
+        let Code::Native { name, version } = &part.code else {
+            return None;
+        };
+        Some(Self {
+            digest: part.digest(),
+            occurrence: part.occurrence,
+            gives: natives.get(name, Some(*version))?.gives,
+            program,
+        })
     }
 }
 
@@ -165,7 +227,7 @@ pub(crate) struct Part {
     pub(crate) role: Option<String>,
     pub(crate) contents: Bytes,
     pub(crate) decoder: Option<Digest>,
-    pub(crate) channels: Vec<(Channel, genesis::channel::Polarity)>,
+    pub(crate) channels: Vec<(Channel, Polarity)>,
 }
 
 impl Part {
@@ -220,13 +282,13 @@ impl Part {
             decoder: self.decoder,
             channels: self.channels.clone(),
             state,
-            computer: None,
+            enclosed: None,
         }
     }
 
     /// The image of the VC that a part is, if it travels with it.
     pub(crate) fn inner_image(part: &ImagePart) -> Option<Image> {
-        Image::from_trusted_bytes(part.computer.as_ref()?).ok()
+        Image::from_trusted_bytes(part.computer()?).ok()
     }
 
     /// The VC it is, if it is one.
@@ -237,6 +299,14 @@ impl Part {
         }
     }
 
+    /// The channels it gives to its body.
+    pub(crate) fn gives(&self) -> Vec<Channel> {
+        let gives = |&(channel, polarity): &(Channel, Polarity)| {
+            (polarity == Polarity::Gives).then_some(channel)
+        };
+        self.channels.iter().filter_map(gives).collect()
+    }
+
     /// In the words of `show`.
     pub(crate) fn describe(&self) -> String {
         match &self.code {
@@ -245,6 +315,7 @@ impl Part {
             Code::Computer => self
                 .computer()
                 .map_or_else(|| "computer".to_owned(), |id| format!("computer {id}")),
+            Code::WebAssembly { module, bytes } => format!("wasm {module} ({bytes} bytes)"),
             _ => "data".to_owned(),
         }
     }
@@ -284,6 +355,9 @@ pub(crate) struct More {
     pub(crate) trace: Digest0,
     pub(crate) record: u32,
     pub(crate) idle_ms: u64,
+    pub(crate) turn_fuel: u64,
+    /// Turns of late that burned all their fuel.
+    pub(crate) burns: u8,
     pub(crate) reason: Option<String>,
     /// Durable senders over the bound, and how many of their messages wait here beyond it.
     pub(crate) over: Vec<(Entry, u32)>,

@@ -21,8 +21,11 @@ use serde::Serialize;
 
 use crate::behaviour::Fault;
 use crate::birth::{Birth, CodeBirth};
+use crate::cell::Part;
+use crate::enclave::Guest;
 use crate::handle::{Entry, Handle};
 use crate::letter::{Contents, Letter, Spare};
+use crate::worker::reshape::{OVERRIDE, REPLAY};
 
 /// Fuel that a native turn costs, before its effects.
 pub const FUEL_PER_TURN: u64 = 100;
@@ -211,11 +214,11 @@ impl Effect {
                     &[
                         id.as_bytes(),
                         &birth.grants.bits().to_le_bytes(),
-                        &birth.purse.to_le_bytes(),
+                        &without_fuel(birth.purse),
                     ],
                 );
             }
-            Self::Fork { id, purse } => put(2, &[id.as_bytes(), &purse.to_le_bytes()]),
+            Self::Fork { id, purse } => put(2, &[id.as_bytes(), &without_fuel(*purse)]),
             Self::After { delay_ms, tag } => put(3, &[&delay_ms.to_le_bytes(), &tag.to_le_bytes()]),
             Self::Deadline { sequence, delay_ms } => {
                 put(4, &[&sequence.to_le_bytes(), &delay_ms.to_le_bytes()]);
@@ -231,7 +234,6 @@ impl Effect {
 }
 
 /// The gate through which a turn's effects go, and what a turn may know.
-#[derive(Debug)]
 pub struct Effects<'a> {
     pub(crate) me: Entry,
     pub(crate) host: Entry,
@@ -243,6 +245,25 @@ pub struct Effects<'a> {
     pub(crate) ahead: bool,
     pub(crate) seed: u64,
     pub(crate) draws: u64,
+    /// Fuel that sandboxed code has used.
+    pub(crate) spent: u64,
+    /// The parts of its body.
+    pub(crate) parts: &'a [Part],
+    /// Whether it survives the node.
+    pub(crate) durable: bool,
+    /// What one of its turns may take; 0 for the default.
+    pub(crate) turn_fuel: u64,
+    /// Those in its body whose channels are its body's.
+    pub(crate) guests: &'a mut [Guest],
+}
+
+impl std::fmt::Debug for Effects<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Effects")
+            .field("me", &self.me.id)
+            .field("list", &self.list)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Effects<'_> {
@@ -273,6 +294,14 @@ impl Effects<'_> {
     /// The contact of this name, as `vc.json` or the host gave it.
     pub fn named(&self, name: &str) -> Option<Contact> {
         self.contacts.as_ref()?.named(name).map(Contact::Kept)
+    }
+
+    /// Who a contact is.
+    ///
+    /// # Errors
+    /// [`Fault`] if it is not held.
+    pub fn id_of(&self, contact: Contact) -> Result<VcId, Fault> {
+        self.resolve(contact).map(|entry| entry.id)
     }
 
     /// How many contacts it keeps.
@@ -393,7 +422,14 @@ impl Effects<'_> {
         let mut letter = self.letter(entry, part)?;
         letter.kind = Kind::Internalize;
         let reshapes = self.standing.grants.has(Power::Reshape);
+        // On whose word it comes in is said by who asked for it.
+        let said = self.letter.extra.as_deref().map(|extra| &extra.metadata);
+        let consent: Vec<_> = [OVERRIDE, REPLAY]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), said?.get(name)?.clone())))
+            .collect();
         let extra = letter.extra_mut();
+        extra.metadata.extend(consent);
         extra.asker = Some(self.letter.from);
         extra.reshapes = reshapes;
         let letter = self.spare.fill(letter);
@@ -709,6 +745,11 @@ impl Effects<'_> {
         self.list.push(effect);
         Ok(())
     }
+}
+
+/// A purse as a digest sees it: what a unit of work costs is the host's measure.
+fn without_fuel(purse: Purse) -> [u8; 40] {
+    Purse { fuel: 0, ..purse }.to_le_bytes()
 }
 
 /// What a turn with these effects costs.

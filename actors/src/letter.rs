@@ -365,7 +365,11 @@ pub(crate) struct Parcel {
 /// reads allocates nothing.
 #[derive(Debug, Default)]
 #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
-pub(crate) struct Spare(Vec<Box<Letter>>);
+pub(crate) struct Spare {
+    letters: Vec<Box<Letter>>,
+    /// Where sandboxed code puts its answers.
+    pub(crate) answer: Vec<u8>,
+}
 
 impl Spare {
     /// How many are kept: a mebibyte's worth.
@@ -374,7 +378,7 @@ impl Spare {
     /// A box with this letter in it.
     #[inline]
     pub(crate) fn fill(&mut self, letter: Letter) -> Box<Letter> {
-        match self.0.pop() {
+        match self.letters.pop() {
             Some(mut spare) => {
                 *spare = letter;
                 spare
@@ -386,10 +390,10 @@ impl Spare {
     /// Keeps the box of a letter that nobody needs any more; what the letter held is let go at once.
     #[inline]
     pub(crate) fn keep(&mut self, mut letter: Box<Letter>) {
-        if self.0.len() < Self::LEN_MAX {
+        if self.letters.len() < Self::LEN_MAX {
             letter.contents = Contents::EMPTY;
             letter.extra = None;
-            self.0.push(letter);
+            self.letters.push(letter);
         }
     }
 }

@@ -87,6 +87,11 @@ impl Arena {
         self.bytes += weight as usize;
     }
 
+    /// The letter that comes next.
+    pub(crate) fn peek(&self, mailbox: &Mailbox) -> Option<&Letter> {
+        self.nodes.get(mailbox.head as usize)?.letter.as_deref()
+    }
+
     pub(crate) fn pop(&mut self, mailbox: &mut Mailbox) -> Option<Box<Letter>> {
         let at = mailbox.head;
         let node = self.nodes.get_mut(at as usize)?;

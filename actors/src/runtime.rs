@@ -23,6 +23,7 @@ use crate::behaviour::Natives;
 use crate::clock::Clock;
 use crate::letter::Letter;
 use crate::natives::natives;
+use crate::sandbox::Sandbox;
 use crate::shared::Shared;
 use crate::steward::Steward;
 use crate::store::{Store, StoreError};
@@ -54,6 +55,8 @@ pub struct Config {
     pub natives: Natives,
     /// What survives it; without a store everything is volatile and nothing sleeps.
     pub store: Option<Arc<dyn Store>>,
+    /// What runs code that is not trusted; without one no VC has WebAssembly parts.
+    pub sandbox: Option<Arc<dyn Sandbox>>,
     /// Over this many bytes of VCs and mail, idle VCs go to sleep.
     pub memory_bytes_max: usize,
     /// Whether every VC keeps the chain of its trace; always so if `deterministic`.
@@ -71,6 +74,7 @@ impl Config {
             clock,
             natives: natives(),
             store: None,
+            sandbox: None,
             memory_bytes_max: 1 << 30,
             trace: false,
         }

@@ -13,8 +13,10 @@ use tokio::sync::oneshot;
 use crate::behaviour::Natives;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::lane::Lane;
 use crate::letter::Letter;
 use crate::log::Log;
+use crate::modules::Modules;
 use crate::port::Port;
 use crate::runtime::KeyRow;
 use crate::view::Fate;
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) ports: Vec<Port>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) natives: Natives,
+    pub(crate) modules: Modules,
+    pub(crate) slow: Lane,
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) events: Events,
     /// Names the owner gave.

@@ -7,6 +7,7 @@ use genesis::message::{Kind, Message};
 use genesis::power::Power;
 use genesis::purse::Purse;
 use genesis::refusal::Refusal;
+use genesis::scores::Scores;
 use genesis::time::Time;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -326,4 +327,100 @@ fn texts<T: std::fmt::Display, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
+/// What was found out about a part that may come into a body: the body itself was not touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trial {
+    /// The digest of the part.
+    pub part: String,
+    /// What it is: `wasm …`, `native counter/2`, `data`.
+    pub code: String,
+    /// The occurrence it would replace; none if it would be one part more.
+    pub replaces: Option<u64>,
+    /// What it says of itself: `self.*`. Believed only where it admits failure.
+    #[serde(rename = "self", skip_serializing_if = "Option::is_none")]
+    pub own: Option<Scores>,
+    /// What the body's judge says of it: `tests.*`.
+    #[serde(rename = "tests", skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Scores>,
+    /// What came of the body's own recorded messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// The channels of the medium that the body would need and was not granted.
+    pub denied: Vec<Channel>,
+    /// The channels that the body would need and nobody would give.
+    pub hunger: Vec<Channel>,
+    /// What the trial took.
+    pub fuel: u64,
+    /// Whether it may come in.
+    pub verdict: Verdict,
+}
+
+/// Whether a part may come into a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It may.
+    Adopt,
+    /// It may not, and why.
+    Refuse(Refusal),
+}
+
+/// A body's own recorded messages, handled by the body as it is and with a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// How many messages were compared.
+    pub messages: usize,
+    /// How many had another outcome.
+    pub different: u64,
+    /// How many of those the body handled and the candidate did not.
+    pub failing: u64,
+    /// The first of those that differ.
+    pub differences: Vec<Difference>,
+    /// States that differ at the end: occurrence, digest as it is, digest with the candidate.
+    pub states: Vec<(u64, String, Option<String>)>,
+}
+
+/// One message that a candidate handled in another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Its number in the journal, from 1.
+    pub message: usize,
+    /// What it said.
+    pub contents: String,
+    /// What the body did.
+    pub before: Vec<String>,
+    /// What it did with the candidate.
+    pub after: Vec<String>,
+}
+
+/// On whose word a part comes into a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// The body's judge.
+    Judge,
+    /// This many of the last messages of its own journal, and its judge if it has one.
+    Replay(u32),
+    /// The owner's own: logged.
+    Override,
+}
+
+/// A body was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Reshaped {
+    /// Under which number the part occurs.
+    pub occurrence: u64,
+    /// What testing and taking it in took.
+    pub fuel: u64,
+}
+
+/// A part was stripped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stripped {
+    /// The message it was broadcast in.
+    #[serde(serialize_with = "text")]
+    pub message: MessageId,
+    /// What that took.
+    pub fuel: u64,
 }

@@ -5,15 +5,20 @@
 //! other workers, for the owner and for those who wait for an acknowledgement. No task, channel or timer
 //! belongs to a single VC.
 
+mod away;
 pub(crate) mod births;
+pub(crate) mod bodies;
 mod doors;
 mod ends;
+mod guests;
 pub(crate) mod images;
 pub(crate) mod index;
+mod live;
 pub(crate) mod look;
 pub(crate) mod reshape;
 mod rows;
 mod sleep;
+mod trial;
 mod turn;
 
 use std::collections::VecDeque;
@@ -25,7 +30,8 @@ use std::time::Duration;
 use genesis::channel::Channel;
 use genesis::id::VcId;
 use genesis::limits::{
-    ARENA_BYTES_MAX, BATCH, MAILBOX_BYTES_MAX, MAILBOX_LEN_MAX, OUTBOX_LEN_MAX, QUOTA, SLICE,
+    ACTIVATION_FUEL, ARENA_BYTES_MAX, BATCH, MAILBOX_BYTES_MAX, MAILBOX_LEN_MAX, OUTBOX_LEN_MAX,
+    QUOTA, SLICE,
 };
 use genesis::message::Kind;
 use genesis::refusal::{Code, Refusal};
@@ -92,6 +98,10 @@ pub struct Worker {
     to_owner: Vec<Letter>,
     events: Vec<Event>,
     tally: Tally,
+    /// Fuel that sandboxed code has used here.
+    burned: u64,
+    /// Bodies with live memories: of the small engine, of the large.
+    live: [live::Live; 2],
     /// Turns under way in actors.
     away: u32,
     now: Time,
@@ -136,6 +146,8 @@ impl Worker {
             to_owner: Vec::new(),
             events: Vec::new(),
             tally: Tally::default(),
+            burned: 0,
+            live: <[live::Live; 2]>::default(),
             away: 0,
             now,
             rounds: 0,
@@ -313,13 +325,19 @@ impl Worker {
                 cell.seat = seat;
                 return 0;
             }
-            seat => seat,
+            seat => match self.send_slowly(slot, seat) {
+                Some(seat) => seat,
+                None => return 1,
+            },
         };
+        let cell = &mut self.cells[slot as usize];
         cell.life = Life::Awake;
         cell.last_active = self.now;
         let generation = cell.generation;
         let mut taken = 0;
-        while taken < QUOTA {
+        let burned = self.burned;
+        // A turn of sandboxed code may take as long as many others: it counts by what it burns.
+        while taken < QUOTA && self.burned - burned < ACTIVATION_FUEL {
             let Some(letter) = self.arena.pop(&mut self.cells[slot as usize].mail) else {
                 break;
             };
@@ -334,6 +352,8 @@ impl Worker {
         }
         let cell = &mut self.cells[slot as usize];
         if cell.generation == generation && cell.flags.live {
+            self.list_live(slot, &mut seat);
+            let cell = &mut self.cells[slot as usize];
             // A part that was taken in or out during the turns has left a new seat behind.
             if matches!(cell.seat, Seat::Empty) {
                 cell.seat = seat;
@@ -530,7 +550,7 @@ impl Worker {
         if letter.kind != Kind::Tell || letter.from == cell.host.id && cell.flags.nested {
             return None;
         }
-        reshape::accepts(pattern, letter)
+        bodies::accepts(pattern, letter)
             .err()
             .map(|why| Refusal::new(Code::Pattern, why).who(cell.id))
     }

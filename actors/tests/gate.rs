@@ -294,7 +294,11 @@ async fn without_the_genesis_part_a_vc_is_mute() {
     }
     assert_eq!(notes(&runtime, friend).await, ["tell before"]);
     let kept = runtime
-        .adopt(puppet, genesis::id::MessageId(genesis::id::Digest::ZERO))
+        .adopt(
+            puppet,
+            genesis::id::MessageId(genesis::id::Digest::ZERO),
+            actors::view::Consent::Judge,
+        )
         .await;
     assert!(kept.is_err());
     runtime.shutdown().await;

@@ -1,8 +1,10 @@
 //! The outside of the medium: what `actors` asks for by its ports, and formats people write by hand.
 //!
 //! [`store`] is where what survives is kept (embedded, or in memory with faults for tests); [`contents`]
-//! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory.
+//! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory; [`wasm`] runs code that
+//! is not trusted.
 
 pub mod contents;
 pub mod pod_dir;
 pub mod store;
+pub mod wasm;

@@ -11,7 +11,7 @@ use actors::clock::{Clock, VirtualClock};
 use actors::natives::Scavenger;
 use actors::runtime::Runtime;
 use actors::store::Store;
-use actors::view::Outgoing;
+use actors::view::{Consent, Outgoing};
 use adapters::store::memory::{CommitFate, FaultStore, Plan};
 use common::{
     ask, check_conserved, config_on, draw, knowing, native_part, notes, pass, puppet, say, show,
@@ -106,9 +106,10 @@ async fn parts_are_taken_in_and_out_while_a_vc_lives() {
     assert_eq!(say(runtime, counter, "1.5").await, "1.5");
     let before = show(runtime, counter).await;
     let at = runtime
-        .internalize(counter, native("echo", ""), false)
+        .internalize(counter, native("echo", ""), Consent::Judge)
         .await
-        .unwrap();
+        .unwrap()
+        .occurrence;
     let with = show(runtime, counter).await;
     assert_eq!(
         medium.body(counter).await.last().unwrap(),
@@ -133,28 +134,29 @@ async fn parts_are_taken_in_and_out_while_a_vc_lives() {
         "its state is kept"
     );
     let again = runtime
-        .internalize(counter, native("echo", ""), false)
+        .internalize(counter, native("echo", ""), Consent::Judge)
         .await
-        .unwrap();
+        .unwrap()
+        .occurrence;
     assert!(again > at, "an occurrence is never used twice");
 
     // Contents are tested by their decoder.
     let number = runtime
-        .internalize(counter, data("4.25", Some("counter")), false)
+        .internalize(counter, data("4.25", Some("counter")), Consent::Judge)
         .await;
     assert!(number.is_ok(), "{number:?}");
     let refused = runtime
-        .internalize(counter, data("no number", Some("counter")), false)
+        .internalize(counter, data("no number", Some("counter")), Consent::Judge)
         .await;
     assert_eq!(refused.unwrap_err().code, Code::Malformed);
     let refused = runtime
-        .internalize(counter, data("what?", None), false)
+        .internalize(counter, data("what?", None), Consent::Judge)
         .await
         .unwrap_err();
     assert_eq!(refused.code, Code::Untestable);
     assert!(refused.hint.unwrap().contains("override"));
     let taken = runtime
-        .internalize(counter, data("what?", None), true)
+        .internalize(counter, data("what?", None), Consent::Override)
         .await
         .unwrap();
     assert!(
@@ -162,7 +164,7 @@ async fn parts_are_taken_in_and_out_while_a_vc_lives() {
             .body(counter)
             .await
             .iter()
-            .any(|&(at, _)| at == taken)
+            .any(|&(at, _)| at == taken.occurrence)
     );
     assert!(
         medium.log(counter).await.contains("override"),
@@ -178,27 +180,25 @@ async fn a_part_that_cannot_begin_is_not_taken() {
     let runtime = &medium.runtime;
     let counter = medium.spawn(Birth::native("counter", "7").durable()).await;
     let before = show(runtime, counter).await;
-    for by_override in [false, true] {
+    for consent in [Consent::Judge, Consent::Override] {
         let refused = runtime
-            .internalize(counter, native("counter", "not a number"), by_override)
+            .internalize(counter, native("counter", "not a number"), consent)
             .await
             .unwrap_err();
         assert_eq!(refused.code, Code::Malformed, "{refused}");
         let refused = runtime
-            .upgrade(
-                counter,
-                None,
-                native("counter", "not a number"),
-                by_override,
-            )
+            .upgrade(counter, None, native("counter", "not a number"), consent)
             .await;
-        assert!(refused.is_err() || by_override, "{refused:?}");
+        assert!(
+            refused.is_err() || consent == Consent::Override,
+            "{refused:?}"
+        );
         let nested = PartBirth {
             role: None,
             code: CodeBirth::Computer(Box::new(puppet())),
         };
         let refused = runtime
-            .internalize(counter, nested, by_override)
+            .internalize(counter, nested, consent)
             .await
             .unwrap_err();
         assert_eq!(
@@ -224,10 +224,10 @@ async fn an_upgrade_keeps_state_mailbox_and_occurrence() {
     // Mail before, the upgrade, mail after: all of it in the order in which it came.
     let (first, upgraded, last) = tokio::join!(
         runtime.ask(Outgoing::new(counter, "1"), common::WAIT_MS),
-        runtime.upgrade(counter, Some(1), native("counter", ""), false),
+        runtime.upgrade(counter, Some(1), native("counter", ""), Consent::Judge),
         runtime.ask(Outgoing::new(counter, "1"), common::WAIT_MS),
     );
-    assert_eq!(upgraded.unwrap(), 1);
+    assert_eq!(upgraded.unwrap().occurrence, 1);
     assert_eq!(first.unwrap().reply.unwrap().contents.as_text(), Some("41"));
     assert_eq!(last.unwrap().reply.unwrap().contents.as_text(), Some("42"));
     tell(runtime, driver, "!send k0 1").await;
@@ -238,7 +238,7 @@ async fn an_upgrade_keeps_state_mailbox_and_occurrence() {
     let mut role = native("echo", "");
     role.role = Some("voice".into());
     let refused = runtime
-        .upgrade(say_part, Some(1), role.clone(), false)
+        .upgrade(say_part, Some(1), role.clone(), Consent::Judge)
         .await
         .unwrap_err();
     assert_eq!(refused.code, Code::Denied, "{refused}");
@@ -248,14 +248,15 @@ async fn an_upgrade_keeps_state_mailbox_and_occurrence() {
     );
     assert_eq!(
         runtime
-            .upgrade(say_part, Some(1), role, true)
+            .upgrade(say_part, Some(1), role, Consent::Override)
             .await
-            .unwrap(),
+            .unwrap()
+            .occurrence,
         1
     );
     assert_eq!(say(runtime, say_part, "echoed").await, "echoed");
     let refused = runtime
-        .upgrade(say_part, Some(9), native("echo", ""), false)
+        .upgrade(say_part, Some(9), native("echo", ""), Consent::Judge)
         .await
         .unwrap_err();
     assert_eq!(refused.code, Code::Unknown);
@@ -303,10 +304,11 @@ async fn only_owner_host_and_reshapers_are_obeyed() {
     // The scavenger offers what it holds at the word of the owner only.
     let counter = medium.spawn(Birth::native("counter", "")).await;
     let at = runtime
-        .internalize(counter, native("echo", ""), false)
+        .internalize(counter, native("echo", ""), Consent::Judge)
         .await
-        .unwrap();
-    let part = runtime.strip(counter, at).await.unwrap();
+        .unwrap()
+        .occurrence;
+    let part = runtime.strip(counter, at).await.unwrap().message;
     let scavenger = runtime.resolve("scavenger").await.unwrap();
     let beggar = medium.spawn(Birth::native("beggar", "")).await;
     let giver = medium.spawn(knowing(puppet(), &[beggar, scavenger])).await;
@@ -327,30 +329,43 @@ async fn a_stripped_part_is_adopted_or_removed_after_its_time() {
     let mut stripped = Vec::new();
     for _ in 0..3 {
         let at = runtime
-            .internalize(one, native("echo", ""), false)
+            .internalize(one, native("echo", ""), Consent::Judge)
             .await
-            .unwrap();
-        stripped.push(runtime.strip(one, at).await.unwrap());
+            .unwrap()
+            .occurrence;
+        stripped.push(runtime.strip(one, at).await.unwrap().message);
     }
     runtime.quiet().await.unwrap();
     assert_eq!(medium.scavenged().await, [3, 3, 0, 0]);
-    let at = runtime.adopt(two, stripped[0]).await.unwrap();
+    let at = runtime
+        .adopt(two, stripped[0], Consent::Judge)
+        .await
+        .unwrap();
     assert!(
         medium
             .body(two)
             .await
-            .contains(&(at, "native echo/1".to_owned()))
+            .contains(&(at.occurrence, "native echo/1".to_owned()))
     );
     assert_eq!(medium.scavenged().await, [3, 2, 1, 0]);
-    assert!(runtime.adopt(one, stripped[0]).await.is_err(), "not twice");
+    assert!(
+        runtime
+            .adopt(one, stripped[0], Consent::Judge)
+            .await
+            .is_err(),
+        "not twice"
+    );
     let refused = runtime
-        .adopt(two, MessageId(genesis::id::Digest::ZERO))
+        .adopt(two, MessageId(genesis::id::Digest::ZERO), Consent::Judge)
         .await;
     assert_eq!(refused.unwrap_err().code, Code::Unknown);
     pass(runtime, medium.clock.as_ref(), Scavenger::HOLD_MS + 1).await;
     assert_eq!(medium.scavenged().await, [3, 0, 1, 2]);
     assert!(
-        runtime.adopt(two, stripped[1]).await.is_err(),
+        runtime
+            .adopt(two, stripped[1], Consent::Judge)
+            .await
+            .is_err(),
         "it is removed"
     );
     runtime.shutdown().await;
@@ -365,9 +380,10 @@ async fn every_part_held_ends() {
     let one = medium.spawn(Birth::native("counter", "")).await;
     for _ in 0..MANY {
         let at = runtime
-            .internalize(one, native("echo", ""), false)
+            .internalize(one, native("echo", ""), Consent::Judge)
             .await
-            .unwrap();
+            .unwrap()
+            .occurrence;
         runtime.strip(one, at).await.unwrap();
     }
     runtime.quiet().await.unwrap();
@@ -413,19 +429,21 @@ async fn parts_are_conserved() {
             let runtime = &medium.runtime;
             match roll % 8 {
                 0..3 => {
-                    let _ = runtime.internalize(who, native("echo", ""), false).await;
+                    let _ = runtime
+                        .internalize(who, native("echo", ""), Consent::Judge)
+                        .await;
                 }
                 3..5 => {
                     let last = show(runtime, who).await.body.last().unwrap().occurrence;
                     if last > 1
                         && let Ok(message) = runtime.strip(who, last).await
                     {
-                        wild.push(message);
+                        wild.push(message.message);
                     }
                 }
                 5 => {
                     if let Some(&part) = wild.get(usize::try_from(roll >> 16).unwrap() % 8) {
-                        let _ = runtime.adopt(who, part).await;
+                        let _ = runtime.adopt(who, part, Consent::Judge).await;
                     }
                 }
                 6 => pass(runtime, medium.clock.as_ref(), roll >> 20 & 0x3f_ffff).await,
@@ -444,7 +462,7 @@ async fn parts_are_conserved() {
                     if roll >> 40 & 1 == 0 && last > 1 {
                         let _ = runtime.strip(who, last).await;
                     } else if let Some(&part) = wild.last() {
-                        let _ = runtime.adopt(who, part).await;
+                        let _ = runtime.adopt(who, part, Consent::Judge).await;
                     }
                     runtime.shutdown().await;
                     medium.faults.crash();

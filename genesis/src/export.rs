@@ -206,6 +206,7 @@ mod tests {
             timers: Vec::new(),
             record: 0,
             idle_ms: 0,
+            turn_fuel: 0,
         }
     }
 

@@ -15,7 +15,9 @@ use crate::purse::Purse;
 use crate::wire::{self, DecodeError, EncodeError};
 
 /// The version byte every image begins with.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+/// The version before: without [`Image::turn_fuel`], which was its last field to come. Still read.
+const VERSION_1: u8 = 1;
 
 /// What a part's code is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +36,13 @@ pub enum Code {
     Data,
     /// A whole VC, hosted in this body.
     Computer,
+    /// Sandboxed code: a core module that speaks the ABI of the protocol.
+    WebAssembly {
+        /// The digest of the module's bytes.
+        module: Digest,
+        /// Its length in bytes.
+        bytes: u64,
+    },
 }
 
 /// One part of a frozen body.
@@ -53,9 +62,9 @@ pub struct ImagePart {
     pub channels: Vec<(Channel, Polarity)>,
     /// The saved state of its code.
     pub state: Option<Bytes>,
-    /// The image of the VC it is, if it is one and travels with its host. Kept as bytes, so that hostile
-    /// nesting meets [`DEPTH_MAX`] before it meets the stack.
-    pub computer: Option<Bytes>,
+    /// What travels with it: the image of the VC it is, or the module that is its code. Kept as bytes, so
+    /// that hostile nesting meets [`DEPTH_MAX`] before it meets the stack.
+    pub enclosed: Option<Bytes>,
 }
 
 impl ImagePart {
@@ -65,6 +74,23 @@ impl ImagePart {
         // All of these are plain values of bounded length; the codec cannot refuse them.
         let _ = wire::encode_into(&mut fields, &(&self.code, &self.decoder, &self.channels));
         Digest::of_fields(domain::PART, &[&fields, &self.contents])
+    }
+
+    /// The image of the VC it is, if it is one that travels with its host.
+    pub fn computer(&self) -> Option<&Bytes> {
+        match self.code {
+            Code::Computer => self.enclosed.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// How large it is: its contents and its code.
+    pub fn bytes(&self) -> u64 {
+        let code = match self.code {
+            Code::WebAssembly { bytes, .. } => bytes,
+            _ => 0,
+        };
+        code.saturating_add(self.contents.len() as u64)
     }
 }
 
@@ -138,6 +164,8 @@ pub struct Image {
     pub record: u32,
     /// After how many idle milliseconds it goes to sleep; 0 for never by itself.
     pub idle_ms: u64,
+    /// Fuel that one of its turns may take; 0 for what the node gives by default.
+    pub turn_fuel: u64,
 }
 
 impl Image {
@@ -149,12 +177,25 @@ impl Image {
         Digest::of_fields(domain::BODY, &fields)
     }
 
-    /// The digest of the image: of body, state, contacts and lineage.
+    /// The digest of the image: of body, state, contacts and lineage, and all else but its fuel. What a
+    /// unit of work costs is the host's measure, so two hosts would give the same VC two digests.
     ///
     /// # Errors
     /// As [`Image::to_bytes`].
     pub fn digest(&self) -> Result<Digest, EncodeError> {
-        Ok(Digest::of(&self.to_bytes()?))
+        let mut bare = self.clone();
+        bare.purse.fuel = 0;
+        for part in &mut bare.parts {
+            if part.code != Code::Computer {
+                // Its module has its digest in `code`; whether it travels along is no fact about the VC.
+                part.enclosed = None;
+            } else if let Some(inner) = &part.enclosed
+                && let Ok(inner) = Self::from_trusted_bytes(inner)
+            {
+                part.enclosed = Some(Bytes::copy_from_slice(&inner.digest()?.0));
+            }
+        }
+        Ok(Digest::of(&bare.to_bytes()?))
     }
 
     /// The exact bytes of the image.
@@ -178,11 +219,17 @@ impl Image {
     /// # Errors
     /// [`DecodeError`] if the bytes are not an image.
     pub fn from_trusted_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        wire::decode(VERSION, bytes)
+        match bytes.split_first() {
+            Some((&VERSION_1, rest)) => wire::decode(VERSION, &of_version_1(rest)),
+            _ => wire::decode(VERSION, bytes),
+        }
     }
 
     fn from_bytes_at(bytes: &[u8], depth: usize) -> Result<Self, DecodeError> {
-        let image: Self = wire::decode_canonical(VERSION, bytes)?;
+        let image: Self = match bytes.split_first() {
+            Some((&VERSION_1, rest)) => wire::decode_canonical(VERSION, &of_version_1(rest))?,
+            _ => wire::decode_canonical(VERSION, bytes)?,
+        };
         image.check(depth)?;
         Ok(image)
     }
@@ -204,10 +251,23 @@ impl Image {
             CONTACTS_MAX,
         )?;
         for part in &self.parts {
-            if let Some(inner) = &part.computer {
-                Self::from_bytes_at(inner, depth + 1)?;
+            match (&part.code, &part.enclosed) {
+                (Code::WebAssembly { module, bytes }, Some(enclosed)) => {
+                    if enclosed.len() as u64 != *bytes || Digest::of(enclosed) != *module {
+                        return Err(DecodeError::Malformed {
+                            reason: format!("the enclosed module is not {module}"),
+                        });
+                    }
+                }
+                (_, Some(inner)) => drop(Self::from_bytes_at(inner, depth + 1)?),
+                (_, None) => {}
             }
         }
         Ok(())
     }
+}
+
+/// The bytes of an image of version 1, as version 2 writes them.
+fn of_version_1(rest: &[u8]) -> Vec<u8> {
+    [&[VERSION], rest, &[0; 8]].concat()
 }

@@ -23,6 +23,7 @@ pub mod power;
 pub mod protocol;
 pub mod purse;
 pub mod refusal;
+pub mod scores;
 pub mod seal;
 pub mod shape;
 pub mod time;

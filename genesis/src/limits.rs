@@ -63,6 +63,23 @@ pub const EFFECTS_MAX: usize = 256;
 /// Fuel of one turn of sandboxed code, about a millisecond: the turn fails. Natives are not metered
 /// within a turn.
 pub const TURN_FUEL_MAX: u64 = 1_000_000;
+/// Fuel of one turn that a VC can be granted at most, about a second: refuse.
+pub const TURN_FUEL_GRANT_MAX: u64 = 1_000_000_000;
+/// From this length on contents reach sandboxed code as (digest, length), in bytes, and are read in ranges
+/// of at most this length.
+pub const CONTENTS_REFERENCE_MIN: usize = 16 * 1024;
+/// Longest answer of a channel of sandboxed code, in bytes: the turn fails.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Turns of sandboxed code between two saves: a new save.
+pub const PAST_TURNS_MAX: u32 = 64;
+/// Bytes of what was called between two saves: a new save.
+pub const PAST_BYTES_MAX: usize = 16 * 1024;
+/// Longest module that is taken in, in bytes: refuse.
+pub const MODULE_BYTES_MAX: usize = 256 * 1024;
+/// Longest module that comes with the program, in bytes.
+pub const MODULE_TRUSTED_BYTES_MAX: usize = 1024 * 1024;
+/// Longest scores that a test answers, in bytes: refuse.
+pub const SCORES_BYTES_MAX: usize = 4 * 1024;
 /// Contacts one VC keeps: refuse.
 pub const CONTACTS_MAX: usize = 65_536;
 /// Timers one VC has set: refuse, with a line in its log.
@@ -84,6 +101,8 @@ pub const STATE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Messages a VC handles before the next has its turn.
 pub const QUOTA: u32 = 64;
+/// Fuel a VC's sandboxed code burns before the next VC has its turn: half a millisecond.
+pub const ACTIVATION_FUEL: u64 = 500_000;
 /// Messages a worker handles before it looks outside.
 pub const SLICE: u32 = 2_048;
 /// Messages for another worker that are passed on together.
@@ -144,4 +163,10 @@ const _: () = {
     assert!(METADATA_ENTRIES_MAX * (METADATA_KEY_MAX + 16) <= HEADER_BYTES_MAX);
     assert!(PATTERN_BOXES_MAX < COVER_PIECES_MAX);
     assert!(OUTBOX_LEN_MAX <= MAILBOX_LEN_MAX);
+    assert!(TURN_FUEL_MAX <= TURN_FUEL_GRANT_MAX);
+    assert!(
+        CONTENTS_REFERENCE_MIN <= CONTENTS_INLINE_MAX && ANSWER_BYTES_MAX <= CONTENTS_INLINE_MAX,
+        "an answer fits a message"
+    );
+    assert!(MODULE_BYTES_MAX <= MODULE_TRUSTED_BYTES_MAX);
 };

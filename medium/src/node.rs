@@ -129,6 +129,7 @@ impl Node {
             Arc::new(SystemClock::default())
         };
         let runtime = Runtime::start(Config {
+            sandbox: None,
             workers: if config.deterministic {
                 1
             } else {

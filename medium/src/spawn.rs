@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::runtime::Runtime;
+use actors::view::Consent;
 use bytes::Bytes;
 use genesis::export::{self, ExportError};
 use genesis::id::{MessageId, VcId};
-use genesis::image::Image;
+use genesis::image::{Code as PartCode, Image};
 use genesis::limits::JOURNAL_LEN_MAX;
 use genesis::literal::{self, Lifted};
 use genesis::message::Kind;
@@ -96,7 +97,7 @@ pub async fn spawn(
     birth.name.clone_from(&name);
     let id = runtime.spawn(*birth).await?;
     if let Some(part) = part
-        && let Err(refusal) = runtime.adopt(id, part).await
+        && let Err(refusal) = runtime.adopt(id, part, Consent::Override).await
     {
         // Nobody shall find a VC that came to nothing.
         runtime.stop_vc(id).await?;
@@ -400,7 +401,10 @@ fn relate(image: &mut Image, relations: Relations) {
 fn narrow_image(image: &mut Image, gate: &mut Gate) -> Result<(), Refusal> {
     image.grants = gate.grant(image.grants);
     for part in &mut image.parts {
-        if let Some(bytes) = &mut part.computer {
+        if part.code != PartCode::Computer {
+            continue;
+        }
+        if let Some(bytes) = &mut part.enclosed {
             let mut inner = Image::from_bytes(bytes).map_err(|error| not_an_image(&error))?;
             narrow_image(&mut inner, gate)?;
             let narrowed = inner.to_bytes();

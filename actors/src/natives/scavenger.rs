@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::behaviour::{Behaviour, Fault};
 use crate::effects::{Contact, Effects, Question};
 use crate::letter::Letter;
+use crate::worker::reshape::FUEL;
 
 const SEND: Channel = Channel::known("medium/send");
 const EMIT: Channel = Channel::known("medium/emit");
@@ -147,7 +148,12 @@ impl Scavenger {
             self.parts.remove(&id);
             self.adopted += 1;
             effects.emit(format!("{id} was adopted"))?;
-            effects.answer(question, letter.contents.clone())?;
+            // Where it is now and what that took, for whoever asked.
+            let facts = letter.extra.as_deref().map(|extra| &extra.metadata);
+            let fuel = facts.and_then(|facts| facts.get(FUEL));
+            let fuel: &[u8] = fuel.map_or(&[], |fuel| fuel);
+            let said = [&*letter.contents, fuel].concat();
+            effects.answer(question, said)?;
         } else {
             if let Some(held) = self.parts.get_mut(&id) {
                 held.offered = None;

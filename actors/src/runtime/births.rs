@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use genesis::id::VcId;
-use genesis::image::Image;
+use genesis::id::{Digest, VcId};
+use genesis::image::{Code, Image, ImagePart};
 use genesis::limits::NAME_BYTES_MAX;
-use genesis::refusal::{Code, Refusal};
+use genesis::refusal::{Code as Why, Refusal};
 
 use super::Runtime;
 use crate::birth::Birth;
 use crate::handle::Entry;
+use crate::sandbox::ModuleFacts;
+use crate::shared::Shared;
 use crate::worker::Worker;
 use crate::worker::births::Manner;
 use crate::worker::images::fork_of;
@@ -25,13 +27,13 @@ impl Runtime {
         let head = steps.next().unwrap_or_default();
         let mut id = if head.starts_with("vc:") {
             head.parse().map_err(|error: genesis::id::AddressError| {
-                Refusal::new(Code::Malformed, error.to_string()).who(text)
+                Refusal::new(Why::Malformed, error.to_string()).who(text)
             })?
         } else {
             let id = self.shared.names.get(head).map(|entry| *entry.value());
             id.ok_or_else(|| {
                 let shown: String = head.chars().take(NAME_BYTES_MAX).collect();
-                Refusal::new(Code::Unknown, format!("no VC is called `{shown}`"))
+                Refusal::new(Why::Unknown, format!("no VC is called `{shown}`"))
                     .who(shown)
                     .hint("`medium ps --all` lists them")
             })?
@@ -70,6 +72,7 @@ impl Runtime {
         fresh: bool,
     ) -> Result<VcId, Refusal> {
         self.check_health(durable)?;
+        self.take_modules(&mut image).await?;
         if fresh {
             let id = VcId::root(&self.node_key, self.births.fetch_add(1, Ordering::Relaxed));
             let name = name.or_else(|| image.name.clone());
@@ -79,7 +82,7 @@ impl Runtime {
             image.name = name.or(image.name);
             if self.stored(image.id)? {
                 return Err(Refusal::new(
-                    Code::Conflict,
+                    Why::Conflict,
                     format!("{} lives here already", image.id),
                 )
                 .who(image.id)
@@ -116,9 +119,37 @@ impl Runtime {
     /// # Errors
     /// [`Refusal`].
     pub async fn freeze(&self, id: VcId) -> Result<Image, Refusal> {
-        self.on(id, move |worker| worker.frozen(id))
-            .await?
-            .map(|(image, _)| image)
+        let (mut image, _) = self.on(id, move |worker| worker.frozen(id)).await??;
+        enclose(&self.shared, &mut image)?;
+        Ok(image)
+    }
+
+    /// Takes the modules out of an image, and out of those in it, and keeps them.
+    async fn take_modules(&self, image: &mut Image) -> Result<(), Refusal> {
+        for part in &mut image.parts {
+            match (&part.code, part.enclosed.take()) {
+                (Code::WebAssembly { module, .. }, Some(bytes)) => {
+                    let facts = self.bring(bytes).await?;
+                    check_part(part, &facts, *module)?;
+                }
+                (Code::WebAssembly { module, .. }, None) => {
+                    // Here, or nowhere that we know of.
+                    let facts = self.shared.modules.facts(*module)?;
+                    check_part(part, &facts, *module)?;
+                }
+                (_, Some(bytes)) => {
+                    let mut inner = Image::from_trusted_bytes(&bytes)
+                        .map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?;
+                    Box::pin(self.take_modules(&mut inner)).await?;
+                    let bytes = inner
+                        .to_bytes()
+                        .map_err(|error| Refusal::new(Why::TooLarge, error.to_string()))?;
+                    part.enclosed = Some(bytes.into());
+                }
+                (_, None) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives birth to many plain VCs of one kind at once, volatile ones; each holds all of them as
@@ -158,4 +189,35 @@ impl Runtime {
         }
         Ok(ids)
     }
+}
+
+/// What an image says of a part with code must be what its code says: a claim is not believed.
+fn check_part(part: &ImagePart, facts: &ModuleFacts, module: Digest) -> Result<(), Refusal> {
+    let decoder = facts.tests.then_some(module);
+    if facts.digest != module || part.channels != facts.links || part.decoder != decoder {
+        let what = format!(
+            "occurrence {} claims other channels, or another test, than its code has",
+            part.occurrence
+        );
+        return Err(Refusal::new(Why::Malformed, what));
+    }
+    Ok(())
+}
+
+/// Puts the modules into an image that leaves, and into those in it.
+fn enclose(shared: &Shared, image: &mut Image) -> Result<(), Refusal> {
+    for part in &mut image.parts {
+        if let Code::WebAssembly { module, .. } = part.code {
+            part.enclosed = Some(shared.modules.bytes(module)?);
+        } else if let Some(inner) = &part.enclosed {
+            let mut inner = Image::from_trusted_bytes(inner)
+                .map_err(|error| Refusal::new(Why::Internal, error.to_string()))?;
+            enclose(shared, &mut inner)?;
+            let bytes = inner
+                .to_bytes()
+                .map_err(|error| Refusal::new(Why::TooLarge, error.to_string()))?;
+            part.enclosed = Some(bytes.into());
+        }
+    }
+    Ok(())
 }

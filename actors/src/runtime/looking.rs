@@ -13,8 +13,8 @@ use crate::life::Life;
 use crate::natives::Listing;
 use crate::store::Table;
 use crate::view::{Hit, JournalView, ListQuery, LogPage, Outgoing, Portrait, Stats, Summary};
+use crate::worker::bodies::body_of;
 use crate::worker::look::shape_of;
-use crate::worker::reshape::body_of;
 use crate::worker::{Worker, index};
 
 impl Runtime {

@@ -13,8 +13,10 @@ use crate::behaviour::Natives;
 use crate::birth::Birth;
 use crate::cell::read_row;
 use crate::events::Events;
+use crate::lane::Lane;
 use crate::letter::Letter;
 use crate::log::Log;
+use crate::modules::Modules;
 use crate::natives::natives;
 use crate::port::Port;
 use crate::shared::{Gateway, Shared};
@@ -45,6 +47,7 @@ impl Runtime {
         let node_key = config.secret.node_key();
         let reserved = |n| VcId::root(&node_key, n);
         let mut epoch = 0;
+        let modules = Modules::new(config.sandbox, config.store.clone());
         let (log, writer, recovered) = match config.store {
             Some(store) => {
                 epoch = next_epoch(store.as_ref()).map_err(from_store)?;
@@ -60,6 +63,8 @@ impl Runtime {
             ports: (0..workers).map(|_| Port::default()).collect(),
             clock: config.clock,
             natives: config.natives,
+            modules,
+            slow: Lane::default(),
             log,
             events: Events::default(),
             names: dashmap::DashMap::new(),

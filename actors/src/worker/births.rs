@@ -52,7 +52,7 @@ impl Worker {
             return self.plain_birth(id, host, kind, &birth);
         }
         let own_actor = birth.own_actor;
-        let images = images_of(&self.shared.natives, id, host, nested, birth, 0)?;
+        let images = images_of(&self.shared, id, host, nested, birth, 0)?;
         // All or none: every seat is made before the first cell is.
         let mut made = Vec::with_capacity(images.len());
         for (n, image) in images.into_iter().enumerate() {
@@ -193,6 +193,9 @@ impl Worker {
             self.cells.push(cell);
             u32::try_from(self.cells.len() - 1).expect("a worker's cells are bounded by memory")
         };
+        let mut seat = std::mem::replace(&mut self.cells[slot as usize].seat, Seat::Empty);
+        self.list_live(slot, &mut seat);
+        self.cells[slot as usize].seat = seat;
         let cells = &self.cells;
         self.table
             .insert_unique(id.hash64(), slot, |&slot| cells[slot as usize].id.hash64());
@@ -249,10 +252,10 @@ impl Worker {
         let (parent_is_durable, purse) = (self.cells[slot as usize].flags.durable, birth.purse);
         if birth.durable && parent_is_durable && self.shared.log.is_some() {
             // Its row is written together with the turn that bore it, wherever it will live.
-            let natives = &self.shared.natives;
-            let images = images_of(natives, id, host, false, birth, 0).and_then(|images| {
+            let shared = &self.shared;
+            let images = images_of(shared, id, host, false, birth, 0).and_then(|images| {
                 // A row that could not be woken is not written.
-                let check = |image| seat_of(natives, image).map(drop);
+                let check = |image| seat_of(shared, image).map(drop);
                 images.iter().try_for_each(check).map_err(Refusal::from)?;
                 Ok(images)
             });
@@ -275,7 +278,7 @@ impl Worker {
     }
 
     /// A copy of a VC as it is after this turn.
-    pub(super) fn fork_child(&mut self, slot: u32, id: VcId, purse: Purse, seat: &Seat) {
+    pub(super) fn fork_child(&mut self, slot: u32, id: VcId, purse: Purse, seat: &mut Seat) {
         let states = states_of(seat, self.first_code_occurrence(slot));
         let mut image = self.image_with(slot, &states);
         let host = image.id;
@@ -335,7 +338,7 @@ impl Worker {
         let inner: Vec<Image> = image
             .parts
             .iter()
-            .filter_map(|part| part.computer.as_ref())
+            .filter_map(|part| part.computer())
             .map(|bytes| Image::from_trusted_bytes(bytes))
             .collect::<Result<_, _>>()
             .map_err(|error| Refusal::new(Why::Malformed, format!("a nested image: {error}")))?;
@@ -349,11 +352,11 @@ impl Worker {
 
     /// A cell from an image; not yet in its slot.
     pub(super) fn cell_of(&mut self, image: Image, manner: Manner) -> Result<Cell, Fault> {
-        let mut seat = seat_of(&self.shared.natives, &image)?;
+        let mut seat = seat_of(&self.shared, &image)?;
         let first = image
             .parts
             .iter()
-            .find(|part| has_code(part))
+            .find(|part| has_code(&part.code))
             .map_or(0, |part| part.occurrence);
         if manner.own_actor && !matches!(seat, Seat::Empty) {
             seat = Seat::Actor(Box::new(Hosted::new(image.id, seat, first, &self.shared)?));
@@ -426,6 +429,7 @@ impl Worker {
                 trace: Digest0(image.trace),
                 record: image.record,
                 idle_ms: image.idle_ms,
+                turn_fuel: image.turn_fuel,
                 ..More::default()
             })),
         })
@@ -437,7 +441,7 @@ impl Worker {
         for part in &mut image.parts {
             part.state = None;
         }
-        match seat_of(&self.shared.natives, &image) {
+        match seat_of(&self.shared, &image) {
             Ok(fresh) if !matches!(seat, Seat::Actor(_) | Seat::Away(_)) => *seat = fresh,
             Ok(fresh) => {
                 let first = self.first_code_occurrence(slot);

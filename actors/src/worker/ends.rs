@@ -23,6 +23,14 @@ impl Worker {
             return;
         }
         cell.life = next;
+        if let Seat::Away(hosted) = &cell.seat
+            && !hosted.is_actor()
+            && let Ok(sandbox) = self.shared.modules.sandbox()
+        {
+            // It runs in the slow lane, for as long as its fuel lasts: end that.
+            sandbox.interrupt();
+        }
+        let cell = &mut self.cells[slot as usize];
         let (id, host) = (cell.id, cell.host.id);
         let purse = std::mem::replace(&mut cell.standing.purse, genesis::purse::Purse::EMPTY);
         let more = cell.more_mut();

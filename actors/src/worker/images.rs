@@ -1,18 +1,26 @@
 //! From a birth to images, and from an image to code; forks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use genesis::body::Link;
+use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, VcId};
 use genesis::image::{Code, Image, ImagePart};
-use genesis::limits::DEPTH_MAX;
+use genesis::limits::{DEPTH_MAX, PART_CHANNELS_MAX};
 use genesis::purse::Purse;
 use genesis::refusal::{Code as Why, Refusal};
 
 use crate::behaviour::{Fault, NativeKind, Natives, Program};
 use crate::birth::{Birth, CodeBirth};
 use crate::cell::{Assembly, Organ, Part, Seat};
+use crate::enclave::Enclave;
+use crate::modules::Modules;
+use crate::sandbox::{Piece, Source};
+use crate::shared::Shared;
 
-pub(super) fn has_code(part: &ImagePart) -> bool {
-    matches!(part.code, Code::Native { .. })
+pub(crate) fn has_code(code: &Code) -> bool {
+    matches!(code, Code::Native { .. } | Code::WebAssembly { .. })
 }
 
 /// Makes the image that of a fork: another id, the same body and state, the parent recorded.
@@ -42,7 +50,7 @@ pub(crate) fn fork_of(image: &mut Image, id: VcId, name: Option<String>) {
     };
     rename(&mut image.contacts);
     rename(&mut image.reshapers);
-    let places = image.parts.iter_mut().filter(|p| p.computer.is_some());
+    let places = image.parts.iter_mut().filter(|p| p.computer().is_some());
     for ((part, mut nested), &(_, nested_id)) in places.zip(inner).zip(&renamed[1..]) {
         rename(&mut nested.contacts);
         rename(&mut nested.reshapers);
@@ -51,13 +59,17 @@ pub(crate) fn fork_of(image: &mut Image, id: VcId, name: Option<String>) {
         nested.host = id;
         nested.nested = true;
         part.contents = Bytes::copy_from_slice(nested_id.as_bytes());
-        part.computer = nested.to_bytes().ok().map(Bytes::from);
+        part.enclosed = nested.to_bytes().ok().map(Bytes::from);
     }
 }
 
 /// Gives those in the body of a copy their purses, out of the copy's own.
 pub(super) fn share_out(image: &mut Image) {
-    let mut waiting = image.parts.iter().filter(|p| p.computer.is_some()).count() as u64;
+    let mut waiting = image
+        .parts
+        .iter()
+        .filter(|p| p.computer().is_some())
+        .count() as u64;
     for part in &mut image.parts {
         let Some(mut inner) = Part::inner_image(part) else {
             continue;
@@ -67,7 +79,7 @@ pub(super) fn share_out(image: &mut Image) {
         inner.purse = image.purse.split(share).unwrap_or(Purse::EMPTY);
         waiting -= 1;
         share_out(&mut inner);
-        part.computer = inner.to_bytes().ok().map(Bytes::from);
+        part.enclosed = inner.to_bytes().ok().map(Bytes::from);
     }
 }
 
@@ -90,10 +102,13 @@ pub(super) fn share_of(host: Purse, wanted: Purse, waiting: u64) -> Purse {
     }
 }
 
-/// The parts of an image that have code, in the order that decides who gives a channel.
-pub(super) fn organs_of(natives: &Natives, image: &Image) -> Result<Vec<Organ>, Fault> {
+/// The parts of an image that are native, in the order that decides who gives a channel.
+fn organs_of(natives: &Natives, image: &Image) -> Result<Vec<Organ>, Fault> {
     let mut organs = Vec::new();
-    for part in image.parts.iter().filter(|part| has_code(part)) {
+    for part in &image.parts {
+        if !matches!(part.code, Code::Native { .. }) {
+            continue;
+        }
         let (kind, program) = program_of(natives, part)?;
         organs.push(Organ {
             digest: part.digest(),
@@ -106,15 +121,74 @@ pub(super) fn organs_of(natives: &Natives, image: &Image) -> Result<Vec<Organ>, 
     Ok(organs)
 }
 
+/// The sandboxed parts of an image, as code is made of them: born, or going on from their states.
+pub(super) fn pieces_of(image: &Image) -> Vec<Piece> {
+    let piece = |part: &ImagePart| {
+        let Code::WebAssembly { module, .. } = part.code else {
+            return None;
+        };
+        Some(Piece {
+            occurrence: part.occurrence,
+            digest: part.digest(),
+            module,
+            argument: part.contents.clone(),
+            from: part.state.clone().map_or(Source::Birth, Source::Image),
+        })
+    };
+    image.parts.iter().filter_map(piece).collect()
+}
+
+/// Sandboxed code of these pieces; their modules are made ready if they are not.
+pub(super) fn enclave_of(
+    modules: &Modules,
+    pieces: Vec<Piece>,
+    turn_fuel: u64,
+) -> Result<Enclave, Fault> {
+    for piece in &pieces {
+        modules.facts(piece.module).map_err(Fault::from)?;
+    }
+    let sandbox = modules.sandbox().map_err(Fault::from)?;
+    Enclave::new(Arc::clone(sandbox), pieces, turn_fuel)
+}
+
 /// The code of an image, born or with its state.
-pub(super) fn seat_of(natives: &Natives, image: &Image) -> Result<Seat, Fault> {
-    let mut organs = organs_of(natives, image)?;
-    Ok(match organs.len() {
-        0 => Seat::Empty,
-        1 => organs
-            .pop()
-            .map_or(Seat::Empty, |organ| Seat::One(organ.program)),
-        _ => Seat::Many(Box::new(Assembly { organs })),
+pub(super) fn seat_of(shared: &Shared, image: &Image) -> Result<Seat, Fault> {
+    seat_with(shared, image, None)
+}
+
+/// The same, one part going on from something else than its state.
+pub(super) fn seat_with(
+    shared: &Shared,
+    image: &Image,
+    fresh: Option<(u64, Source)>,
+) -> Result<Seat, Fault> {
+    let mut organs = organs_of(&shared.natives, image)?;
+    let mut pieces = pieces_of(image);
+    if let Some((occurrence, source)) = fresh
+        && let Some(piece) = pieces.iter_mut().find(|p| p.occurrence == occurrence)
+    {
+        piece.from = source;
+    }
+    if pieces.is_empty() {
+        return Ok(match organs.len() {
+            0 => Seat::Empty,
+            1 => organs
+                .pop()
+                .map_or(Seat::Empty, |organ| Seat::One(organ.program)),
+            _ => Seat::Many(Box::new(Assembly {
+                organs,
+                enclave: None,
+            })),
+        });
+    }
+    let enclave = Box::new(enclave_of(&shared.modules, pieces, image.turn_fuel)?);
+    Ok(if organs.is_empty() {
+        Seat::Enclave(enclave)
+    } else {
+        Seat::Many(Box::new(Assembly {
+            organs,
+            enclave: Some(enclave),
+        }))
     })
 }
 
@@ -141,7 +215,7 @@ pub(super) fn program_of(
 
 /// A part as it is born.
 pub(crate) fn part_of(
-    natives: &Natives,
+    shared: &Shared,
     occurrence: u64,
     part: crate::birth::PartBirth,
 ) -> Result<ImagePart, Refusal> {
@@ -151,6 +225,7 @@ pub(crate) fn part_of(
             version,
             argument,
         } => {
+            let natives = &shared.natives;
             let kind = natives.get(&name, version).ok_or_else(|| {
                 let known: Vec<String> = natives.iter().map(|kind| format!("{kind:?}")).collect();
                 Refusal::new(
@@ -167,6 +242,16 @@ pub(crate) fn part_of(
         }
         CodeBirth::Data { contents, decoder } => (Code::Data, contents, decoder, Vec::new()),
         CodeBirth::Computer(_) => (Code::Computer, Bytes::new(), None, Vec::new()),
+        CodeBirth::WebAssembly { module, argument } => {
+            let facts = shared.modules.facts(module)?;
+            let code = Code::WebAssembly {
+                module,
+                bytes: facts.bytes,
+            };
+            // What can test itself is its own decoder.
+            let decoder = facts.tests.then_some(module);
+            (code, argument, decoder, facts.links.clone())
+        }
     };
     Ok(ImagePart {
         occurrence,
@@ -176,13 +261,36 @@ pub(crate) fn part_of(
         decoder,
         channels,
         state: None,
-        computer: None,
+        enclosed: None,
     })
+}
+
+/// The channels that a VC in a body gives to it: those of its sandboxed parts which calls can reach. Its
+/// `main`, and what the medium says to it, stay its own.
+fn served_by(shared: &Shared, birth: &Birth) -> Result<Vec<Link>, Refusal> {
+    let mut links = Vec::new();
+    for part in &birth.parts {
+        if let CodeBirth::WebAssembly { module, .. } = part.code {
+            let facts = shared.modules.facts(module)?;
+            let serves = |&&(channel, polarity): &&Link| {
+                polarity == Polarity::Gives
+                    && !channel.is_of_the_medium()
+                    && channel != Channel::MAIN
+                    && channel != Channel::REPLY
+            };
+            links.extend(facts.links.iter().filter(serves).copied());
+        }
+    }
+    links.sort_unstable();
+    links.dedup();
+    // A part has so many; who gives more gives the first.
+    links.truncate(PART_CHANNELS_MAX);
+    Ok(links)
 }
 
 /// The images of a birth: the VC's, then those of all nested in it.
 pub(super) fn images_of(
-    natives: &Natives,
+    shared: &Shared,
     id: VcId,
     host: VcId,
     nested: bool,
@@ -224,18 +332,19 @@ pub(super) fn images_of(
                 contact_names.push((name, at));
             }
             contacts.push(child_id);
-            let mut image = part_of(natives, occurrence, part)?;
+            let mut image = part_of(shared, occurrence, part)?;
             image.code = Code::Computer;
+            image.channels = served_by(shared, &child)?;
             image.role.clone_from(&role);
             image.contents = Bytes::copy_from_slice(child_id.as_bytes());
             parts.push(image);
             inner.push((role, child_id, *child));
         } else {
             part.code = code;
-            parts.push(part_of(natives, occurrence, part)?);
+            parts.push(part_of(shared, occurrence, part)?);
         }
     }
-    super::reshape::body_of(&parts)?;
+    super::bodies::body_of(&parts)?;
     let inner_count = inner.len();
     let siblings: Vec<(Option<String>, VcId)> = inner
         .iter()
@@ -274,6 +383,7 @@ pub(super) fn images_of(
         timers: Vec::new(),
         record: birth.record,
         idle_ms: birth.idle_ms,
+        turn_fuel: birth.turn_fuel,
     }];
     for (role, child_id, mut child) in inner {
         child.grants = child.grants.narrow(birth.grants);
@@ -283,7 +393,7 @@ pub(super) fn images_of(
         child
             .contacts
             .extend(siblings.iter().filter(|(_, id)| *id != child_id).cloned());
-        images.extend(images_of(natives, child_id, id, true, child, depth + 1)?);
+        images.extend(images_of(shared, child_id, id, true, child, depth + 1)?);
     }
     Ok(images)
 }

@@ -9,8 +9,8 @@ use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::Worker;
+use super::bodies::body_with;
 use super::look::shape_of;
-use super::reshape::body_with;
 use crate::cell::RowFlags;
 use crate::letter::Letter;
 use crate::life::Life;

@@ -7,7 +7,7 @@ use genesis::id::{Digest, VcId};
 use genesis::image::ImagePart;
 use genesis::refusal::{Code, Refusal};
 
-use super::reshape::body_with;
+use super::bodies::body_with;
 use super::{Tally, Worker};
 use crate::cell::{Cell, Seat};
 use crate::view::{JournalView, ListQuery, LogPage, PartView, Portrait, Summary};
@@ -95,10 +95,9 @@ impl Worker {
                 .map(|more| more.set_aside.iter().cloned().collect())
                 .unwrap_or_default(),
             timers: image.timers.len(),
-            seat: if matches!(cell.seat, Seat::Actor(_) | Seat::Away(_)) {
-                "actor"
-            } else {
-                "cell"
+            seat: match &cell.seat {
+                Seat::Actor(hosted) | Seat::Away(hosted) if hosted.is_actor() => "actor",
+                _ => "cell",
             },
             trace: image.trace.to_string(),
             journal: more

@@ -1,50 +1,36 @@
 //! How bodies change: parts are taken in, replaced and taken out by messages, while the VC lives.
 
 use bytes::Bytes;
-use genesis::body::{Body, Part as BodyPart};
 use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, MessageId, VcId};
 use genesis::image::{Code as PartCode, ImagePart};
 use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::message::Kind;
-use genesis::pattern::{Mode, Pattern, Profile};
 use genesis::power::Grants;
+use genesis::purse::Coin;
 use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::Worker;
-use super::images::{organs_of, program_of};
-use crate::cell::{Assembly, Part, Seat};
-use crate::effects::Contacts;
+use super::bodies::{body_of, unwrap, wrap};
+use super::images::{has_code, seat_with};
+use super::trial::{Candidate, begun};
+use crate::cell::{Assembly, Organ, Part, Seat};
+use crate::effects::{Contacts, FUEL_PER_TURN};
 use crate::events::EventKind;
 use crate::hosted::states_of;
 use crate::letter::{Contents, Letter};
+use crate::sandbox::Source;
+use crate::view::{Consent, Reshaped, Stripped, Verdict};
 
-/// The version byte of a part on its way.
-const PART_VERSION: u8 = 1;
 /// The fact of a message by which its sender takes responsibility for what was not tested.
 pub(crate) const OVERRIDE: &str = "override";
+/// The fact of a message that asks for a replay of so many messages (u32) as the judge.
+pub(crate) const REPLAY: &str = "replay";
+/// The fact of an answer that says what a change of a body took.
+pub(crate) const FUEL: &str = "fuel";
 /// The fact of a message that names the occurrence it is about.
 pub(crate) const OCCURRENCE: &str = "occurrence";
-
-/// A part as the contents of a message.
-///
-/// # Errors
-/// [`Refusal`] if it is too large to be encoded.
-pub(crate) fn wrap(part: &ImagePart) -> Result<Contents, Refusal> {
-    wire::encode(PART_VERSION, part)
-        .map(Contents::from)
-        .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))
-}
-
-/// The part that is the contents of a message.
-///
-/// # Errors
-/// [`Refusal`] if the contents are not a part.
-pub(crate) fn unwrap(contents: &[u8]) -> Result<ImagePart, Refusal> {
-    wire::decode_canonical(PART_VERSION, contents)
-        .map_err(|error| Refusal::new(Code::Malformed, format!("not a part: {error}")))
-}
 
 impl Worker {
     /// Handles a letter that asks for another body: obeyed only from the owner, the host, or a contact
@@ -56,7 +42,7 @@ impl Worker {
         self.tally.turns += 1;
         self.touch(slot);
         match outcome {
-            Ok(said) => {
+            Ok((said, fuel)) => {
                 // A journal holds what the code handled; this it did not.
                 self.snapshot(slot, seat);
                 self.tally.consumed += 1;
@@ -65,7 +51,7 @@ impl Worker {
                     self.slice.counts.consumed += 1;
                 }
                 self.ended(letter, || crate::view::Fate::Consumed);
-                self.answer_for(slot, letter, said);
+                self.answer_for(slot, letter, said, fuel);
             }
             Err(why) => {
                 self.log_line(slot, &format!("{} refused: {why}", letter.kind.name()));
@@ -79,7 +65,7 @@ impl Worker {
         slot: u32,
         seat: &mut Seat,
         letter: &Letter,
-    ) -> Result<Contents, Refusal> {
+    ) -> Result<(Contents, u64), Refusal> {
         let cell = &self.cells[slot as usize];
         let id = cell.id;
         let asker = letter.extra.as_ref().and_then(|extra| extra.asker);
@@ -106,7 +92,18 @@ impl Worker {
                 .and_then(|extra| extra.metadata.get(name))
                 .map(Bytes::as_ref)
         };
-        let by_override = fact(OVERRIDE).is_some();
+        let replay = fact(REPLAY).map(|bytes| match <[u8; 4]>::try_from(bytes) {
+            Ok(last) => Ok(Consent::Replay(u32::from_le_bytes(last))),
+            Err(_) => Err(Refusal::new(
+                Code::Malformed,
+                "how many messages to replay is 4 bytes, little-endian",
+            )),
+        });
+        let consent = match (fact(OVERRIDE), replay) {
+            (Some(_), _) => Consent::Override,
+            (None, Some(replay)) => replay?,
+            (None, None) => Consent::Judge,
+        };
         let number = |bytes: &[u8]| {
             bytes.try_into().map(u64::from_le_bytes).map_err(|_| {
                 Refusal::new(Code::Malformed, "an occurrence is 8 bytes, little-endian")
@@ -115,14 +112,14 @@ impl Worker {
         match letter.kind {
             Kind::Internalize => {
                 let part = unwrap(&letter.contents)?;
-                self.take_in(slot, seat, part, by_override)
-                    .map(Contents::from)
+                self.take_in(slot, seat, part, consent)
+                    .map(|done| (Contents::from(done.occurrence), done.fuel))
             }
             Kind::Upgrade => {
                 let part = unwrap(&letter.contents)?;
                 let occurrence = fact(OCCURRENCE).map(number).transpose()?;
-                self.replace(slot, seat, occurrence, part, by_override)
-                    .map(Contents::from)
+                self.replace(slot, seat, occurrence, part, consent)
+                    .map(|done| (Contents::from(done.occurrence), done.fuel))
             }
             _ => {
                 let Some((digest, at)) = letter.contents.split_first_chunk::<32>() else {
@@ -148,7 +145,7 @@ impl Worker {
         seat: &mut Seat,
         digest: Digest,
         at: Option<u64>,
-    ) -> Result<Contents, Refusal> {
+    ) -> Result<(Contents, u64), Refusal> {
         let parts = self.parts_of(&self.cells[slot as usize]);
         let outdated: Vec<u64> = parts
             .iter()
@@ -163,14 +160,16 @@ impl Worker {
             )
             .hint("`medium show` lists the occurrences"));
         }
-        let messages = outdated
+        let stripped = outdated
             .into_iter()
             .map(|occurrence| self.take_out(slot, seat, occurrence))
             .collect::<Result<Vec<_>, _>>()?;
+        let messages: Vec<MessageId> = stripped.iter().map(|one| one.message).collect();
+        let fuel = stripped.iter().map(|one| one.fuel).sum();
         let mut said = Vec::new();
         wire::encode_into(&mut said, &messages)
             .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
-        Ok(said.into())
+        Ok((said.into(), fuel))
     }
 
     /// The digest of a part of a body.
@@ -184,15 +183,21 @@ impl Worker {
         Ok(part.to_image(None).digest())
     }
 
-    /// Takes a part into a body, after it was tested; gives its occurrence.
+    /// Takes a part into a body, after it was tried; gives its occurrence and what that took.
     pub(super) fn take_in(
         &mut self,
         slot: u32,
         seat: &mut Seat,
         mut part: ImagePart,
-        by_override: bool,
-    ) -> Result<u64, Refusal> {
-        self.test_part(slot, &part, by_override)?;
+        consent: Consent,
+    ) -> Result<Reshaped, Refusal> {
+        let candidate = Candidate {
+            part: &part,
+            replaces: None,
+            from: begun(&part),
+        };
+        let fuel = self.admit_part(slot, seat, &candidate, consent)?;
+        let from = candidate.from;
         self.make_explicit(slot);
         let more = self.cells[slot as usize].more_mut();
         part.occurrence = more.next_occurrence;
@@ -200,56 +205,44 @@ impl Worker {
         parts.push(part.clone());
         body_of(&parts)?;
         let occurrence = part.occurrence;
-        let state = part.state.take();
         more.next_occurrence += 1;
         more.parts.push(Part::from_image(&part));
-        part.state = state;
-        if let Err(why) = self.rebuild(slot, seat, Some(part)) {
+        if let Err(why) = self.rebuild(slot, seat, Some((part, from))) {
             self.cells[slot as usize].more_mut().parts.pop();
             return Err(why);
         }
-        let id = self.cells[slot as usize].id;
-        self.event(
-            EventKind::Reshaped,
-            id,
-            format!("internalized occurrence {occurrence}"),
-        );
-        Ok(occurrence)
+        let what = format!("internalized occurrence {occurrence} for {fuel} fuel");
+        self.event(EventKind::Reshaped, self.cells[slot as usize].id, what);
+        Ok(Reshaped { occurrence, fuel })
     }
 
-    /// Puts a part in the place of an older one, under the same occurrence. If the new one cannot go on
-    /// from the old one's state, it begins anew.
+    /// Puts a part in the place of an older one, under the same occurrence, going on from what the older
+    /// one saved; the older one is broadcast. A transaction: on any failure the older one stays, and so do
+    /// its state and all mail.
     fn replace(
         &mut self,
         slot: u32,
         seat: &mut Seat,
         occurrence: Option<u64>,
         mut part: ImagePart,
-        by_override: bool,
-    ) -> Result<u64, Refusal> {
-        self.test_part(slot, &part, by_override)?;
-        self.make_explicit(slot);
-        let parts = &self.cells[slot as usize].more_mut().parts;
-        let same = |old: &Part| match (&old.code, &part.code) {
-            (PartCode::Native { name: a, .. }, PartCode::Native { name: b, .. }) => a == b,
-            _ => old.role.is_some() && old.role == part.role,
-        };
-        let at = match occurrence {
-            Some(wanted) => parts.iter().position(|old| old.occurrence == wanted),
-            None => parts.iter().position(same),
-        };
-        let at = at.ok_or_else(|| {
-            Refusal::new(Code::Unknown, "the body has no such part")
-                .hint("`medium show` lists the occurrences")
-        })?;
-        let old = parts[at].clone();
+        consent: Consent,
+    ) -> Result<Reshaped, Refusal> {
+        let old = self.place_for(slot, occurrence, &part)?;
+        if old.code == PartCode::Genesis || old.computer().is_some() {
+            let what = format!("occurrence {} is no part that is replaced", old.occurrence);
+            return Err(Refusal::new(Code::Denied, what));
+        }
         let lost: Vec<String> = old
             .channels
             .iter()
             .filter(|link| !part.channels.contains(link))
+            .filter(|(channel, polarity)| {
+                // To need less of the medium is no loss.
+                *polarity == Polarity::Gives || !channel.is_of_the_medium()
+            })
             .map(|(channel, _)| channel.to_string())
             .collect();
-        if !lost.is_empty() && !by_override {
+        if !lost.is_empty() && consent != Consent::Override {
             return Err(Refusal::new(
                 Code::Denied,
                 format!(
@@ -259,36 +252,98 @@ impl Worker {
             )
             .hint("the owner can override it; what relied on these goes hungry"));
         }
+        let states = states_of(seat, self.first_code_occurrence(slot));
+        let old_state = states
+            .into_iter()
+            .find(|(at, _)| *at == old.occurrence)
+            .map(|(_, state)| state);
+        let (from, _) = self.successor(slot, seat, &old, &part);
+        let candidate = Candidate {
+            part: &part,
+            replaces: Some(old.occurrence),
+            from,
+        };
+        let fuel = self.admit_part(slot, seat, &candidate, consent)?;
+        let from = candidate.from;
+        self.make_explicit(slot);
         part.occurrence = old.occurrence;
-        if old.code == part.code {
-            let states = states_of(seat, self.first_code_occurrence(slot));
-            part.state = states
-                .into_iter()
-                .find(|(occurrence, _)| *occurrence == old.occurrence)
-                .map(|(_, state)| state.into());
-        }
-        self.cells[slot as usize].more_mut().parts[at] = Part::from_image(&part);
-        let occurrence = part.occurrence;
-        if let Err(why) = self.rebuild(slot, seat, Some(part)) {
+        part.role = part.role.or_else(|| old.role.clone());
+        let parts = &mut self.cells[slot as usize].more_mut().parts;
+        let Some(at) = parts.iter().position(|p| p.occurrence == old.occurrence) else {
+            return Err(no_occurrence(self.cells[slot as usize].id, old.occurrence));
+        };
+        parts[at] = Part::from_image(&part);
+        let whole: Vec<ImagePart> = parts.iter().map(|p| p.to_image(None)).collect();
+        let swapped = body_of(&whole).and_then(|_| {
+            let anew = matches!(from, Source::Save(_)) && consent == Consent::Override;
+            match self.rebuild(slot, seat, Some((part.clone(), from))) {
+                Err(why) if anew => {
+                    let line = format!("override: the new part begins anew ({why})");
+                    self.log_line(slot, &line);
+                    self.rebuild(slot, seat, Some((part, Source::Birth)))
+                }
+                swapped => swapped,
+            }
+        });
+        if let Err(why) = swapped {
             self.cells[slot as usize].more_mut().parts[at] = old;
-            return Err(why);
+            let what = format!("the old part stays: {}", why.what);
+            return Err(Refusal { what, ..why });
         }
-        let id = self.cells[slot as usize].id;
-        self.event(
-            EventKind::Reshaped,
-            id,
-            format!("upgraded occurrence {occurrence}"),
-        );
-        Ok(occurrence)
+        let occurrence = old.occurrence;
+        let what = format!("upgraded occurrence {occurrence} for {fuel} fuel");
+        self.event(EventKind::Reshaped, self.cells[slot as usize].id, what);
+        if let Err(why) = self.broadcast(slot, &old.to_image(old_state)) {
+            self.log_line(slot, &format!("the old part was let go unheard: {why}"));
+        }
+        Ok(Reshaped { occurrence, fuel })
     }
 
-    /// Takes a part out of a body and broadcasts it, wrapped, to the scavenger.
+    /// Tries a candidate and lets it in if the consent holds; what was overridden is logged. Gives the fuel
+    /// it took, paid from the VC's purse as far as that reaches.
+    fn admit_part(
+        &mut self,
+        slot: u32,
+        seat: &mut Seat,
+        candidate: &Candidate<'_>,
+        consent: Consent,
+    ) -> Result<u64, Refusal> {
+        let replay = match consent {
+            Consent::Replay(last) => Some(last),
+            Consent::Judge | Consent::Override => None,
+        };
+        let trial = self.trial(slot, seat, candidate, replay)?;
+        let fuel = trial.fuel + fuel_of_part(candidate.part);
+        self.pay(slot, fuel);
+        match trial.verdict {
+            Verdict::Adopt => Ok(fuel),
+            Verdict::Refuse(why) if consent == Consent::Override => {
+                self.log_line(slot, &format!("override: taken although {why}"));
+                Ok(fuel)
+            }
+            Verdict::Refuse(why) if why.hint.is_some() => Err(why),
+            Verdict::Refuse(why) => {
+                Err(why.hint("`medium try` shows more; on your own account: --override"))
+            }
+        }
+    }
+
+    /// Takes fuel for a change of the body, as far as there is any.
+    fn pay(&mut self, slot: u32, fuel: u64) {
+        let purse = &mut self.cells[slot as usize].standing.purse;
+        let fuel = fuel.min(purse.left(Coin::Fuel));
+        // Cannot fail: not more than is left.
+        let _ = purse.take(Coin::Fuel, fuel);
+    }
+
+    /// Takes a part out of a body and broadcasts it, wrapped, to the scavenger. Costs what its bytes cost,
+    /// and asks nobody.
     pub(super) fn take_out(
         &mut self,
         slot: u32,
         seat: &mut Seat,
         occurrence: u64,
-    ) -> Result<MessageId, Refusal> {
+    ) -> Result<Stripped, Refusal> {
         self.make_explicit(slot);
         let states = states_of(seat, self.first_code_occurrence(slot));
         let id = self.cells[slot as usize].id;
@@ -307,7 +362,7 @@ impl Worker {
         let state = states
             .iter()
             .find(|(o, _)| *o == occurrence)
-            .map(|(_, s)| Bytes::copy_from_slice(s));
+            .map(|(_, s)| s.clone());
         let wrapped = wrap(&more.parts[at].to_image(state.clone()))?.len();
         if wrapped > CONTENTS_INLINE_MAX {
             let what = format!(
@@ -321,12 +376,13 @@ impl Worker {
             self.cells[slot as usize].standing.grants = Grants::NONE;
         }
         self.rebuild(slot, seat, None)?;
-        self.event(
-            EventKind::Reshaped,
-            id,
-            format!("stripped occurrence {occurrence}"),
-        );
-        self.broadcast(slot, &part.to_image(state))
+        let part = part.to_image(state);
+        let fuel = fuel_of_part(&part);
+        self.pay(slot, fuel);
+        let what = format!("stripped occurrence {occurrence} for {fuel} fuel");
+        self.event(EventKind::Reshaped, id, what);
+        let message = self.broadcast(slot, &part)?;
+        Ok(Stripped { message, fuel })
     }
 
     /// Wraps a part as a message and lets it go.
@@ -365,49 +421,6 @@ impl Worker {
         Ok(id)
     }
 
-    /// Tests a part as its adopter would: a native tests itself, contents are tested by their decoder.
-    fn test_part(&mut self, slot: u32, part: &ImagePart, by_override: bool) -> Result<(), Refusal> {
-        let natives = &self.shared.natives;
-        let outcome = match (&part.code, part.decoder) {
-            (PartCode::Genesis, _) => Err(Refusal::new(
-                Code::Denied,
-                "powers are granted at birth, not internalized",
-            )),
-            (PartCode::Native { .. }, _) => program_of(natives, part)
-                .and_then(|(_, program)| program.test())
-                .map_err(Refusal::from),
-            (PartCode::Data, Some(decoder)) => {
-                match natives.iter().find(|kind| kind.digest() == decoder) {
-                    Some(kind) => kind
-                        .born(&part.contents)
-                        .and_then(|program| program.test())
-                        .map_err(Refusal::from),
-                    None => Err(Refusal::new(
-                        Code::Untestable,
-                        format!("this node does not know the decoder {decoder}"),
-                    )),
-                }
-            }
-            (PartCode::Data, None) => Err(Refusal::new(
-                Code::Untestable,
-                "contents without a decoder cannot be tested",
-            )),
-            // Its contents would name a VC that lives elsewhere.
-            _ => Err(Refusal::new(
-                Code::Denied,
-                "a VC is not taken into a body by a message; spawn a host with it inside",
-            )),
-        };
-        match outcome {
-            Err(why) if by_override && why.code != Code::Denied => {
-                self.log_line(slot, &format!("override: taken untested ({why})"));
-                Ok(())
-            }
-            Err(why) => Err(why.hint("name a decoder, or take it on your own account: --override")),
-            Ok(()) => Ok(()),
-        }
-    }
-
     /// Gives a plain VC, whose body followed from its kind, a body of its own.
     fn make_explicit(&mut self, slot: u32) {
         let parts = self.parts_of(&self.cells[slot as usize]);
@@ -423,27 +436,41 @@ impl Worker {
         }
     }
 
-    /// Wires a body anew: every part goes on with the state it has; `fresh` begins, or goes on from the
-    /// state it came with.
+    /// Wires a body anew: every part goes on with the state it has; `fresh` from what comes with it. On an
+    /// error the seat is as it was.
     fn rebuild(
         &mut self,
         slot: u32,
         seat: &mut Seat,
-        fresh: Option<ImagePart>,
+        fresh: Option<(ImagePart, Source)>,
     ) -> Result<(), Refusal> {
-        let mut image = self.image_with(slot, &states_of(seat, self.first_state(seat, slot)));
-        if let Some(fresh) = fresh
+        let first = self.first_state(seat, slot);
+        let mut image = self.image_with(slot, &states_of(seat, first));
+        let mut source = None;
+        if let Some((fresh, from)) = fresh
             && let Some(part) = image
                 .parts
                 .iter_mut()
                 .find(|p| p.occurrence == fresh.occurrence)
         {
-            part.state = fresh.state;
+            part.state = match (&fresh.code, &from) {
+                (PartCode::WebAssembly { .. }, _) | (_, Source::Birth | Source::Save(_)) => None,
+                (_, Source::Image(state)) => Some(state.clone()),
+            };
+            source = Some((fresh.occurrence, from));
         }
-        let organs = organs_of(&self.shared.natives, &image).map_err(Refusal::from)?;
-        *seat = match organs.len() {
-            0 => Seat::Empty,
-            _ => Seat::Many(Box::new(Assembly { organs })),
+        let made = seat_with(&self.shared, &image, source).map_err(Refusal::from)?;
+        *seat = match made {
+            // A body that was reshaped is told apart by occurrence, even with one part.
+            Seat::One(program) => {
+                let part = image.parts.iter().find(|part| has_code(&part.code));
+                let organ = part.map(|part| Organ::native(&self.shared.natives, part, program));
+                Seat::Many(Box::new(Assembly {
+                    organs: organ.into_iter().flatten().collect(),
+                    enclave: None,
+                }))
+            }
+            made => made,
         };
         self.touch(slot);
         self.list_now(slot);
@@ -459,7 +486,7 @@ impl Worker {
     }
 
     /// An answer of the host on behalf of a VC: how a body's change is acknowledged.
-    fn answer_for(&mut self, slot: u32, letter: &Letter, contents: Contents) {
+    fn answer_for(&mut self, slot: u32, letter: &Letter, contents: Contents, fuel: u64) {
         let now = self.now;
         let durable = self.cells[slot as usize].flags.durable;
         let cell = &mut self.cells[slot as usize];
@@ -471,6 +498,8 @@ impl Worker {
         answer.cause = letter.reference();
         answer.to_handle = letter.from_handle;
         answer.ahead = durable;
+        let fuel = Bytes::copy_from_slice(&fuel.to_le_bytes());
+        answer.extra_mut().metadata.insert(FUEL.to_owned(), fuel);
         self.tally.accepted += 1;
         if durable && answer.to != self.shared.owner {
             answer.logged = true;
@@ -507,59 +536,8 @@ fn no_occurrence(id: VcId, occurrence: u64) -> Refusal {
     Refusal::new(Code::Unknown, what).hint("`medium show` lists the occurrences")
 }
 
-/// The body that parts make up, as the protocol sees it: bounds, wiring, shape.
-pub(crate) fn body_of(parts: &[ImagePart]) -> Result<Body, Refusal> {
-    body_with(parts, Grants::NONE)
-}
-
-/// The same, with the genesis part giving the channels of these grants.
-pub(crate) fn body_with(parts: &[ImagePart], grants: Grants) -> Result<Body, Refusal> {
-    let mut body = Body::new();
-    for part in parts {
-        let (digest, bytes) = (part.digest(), part.contents.len() as u64);
-        let made = match part.code {
-            PartCode::Genesis => {
-                let gives = grants
-                    .iter()
-                    .filter_map(|power| format!("medium/{power}").parse::<Channel>().ok());
-                BodyPart::genesis(digest, bytes, gives)
-            }
-            PartCode::Computer => BodyPart::new(digest, bytes, 1, part.channels.iter().copied()),
-            _ => BodyPart::new(digest, bytes, 0, part.channels.iter().copied()),
-        };
-        let made = made.map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
-        body.internalize(made)
-            .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
-    }
-    Ok(body)
-}
-
-/// Whether a pattern accepts a letter: its extent, or the point its bytes make, and its facts as tags.
-pub(super) fn accepts(pattern: &Pattern, letter: &Letter) -> Result<(), String> {
-    let mut extent = letter
-        .extra
-        .as_ref()
-        .map(|e| e.extent.clone())
-        .unwrap_or_default();
-    let bytes = i64::try_from(letter.contents.len()).unwrap_or(i64::MAX);
-    extent
-        .0
-        .entry(genesis::extent::Dimension::Bytes)
-        .or_insert(genesis::extent::Interval::point(bytes));
-    let links = [(letter.channel, Polarity::Needs)];
-    let mut profile = Profile {
-        extent: &extent,
-        links: &links,
-        tags: std::collections::BTreeMap::new(),
-    };
-    if let Some(extra) = &letter.extra {
-        for (key, value) in &extra.metadata {
-            if let Ok(value) = std::str::from_utf8(value) {
-                profile.tags.insert(key, value);
-            }
-        }
-    }
-    pattern
-        .explain(&profile, Mode::Within)
-        .map_err(|refusal| refusal.to_string())
+/// What it takes to take a part in or out: its bytes are touched once.
+fn fuel_of_part(part: &ImagePart) -> u64 {
+    let state = part.state.as_ref().map_or(0, Bytes::len) as u64;
+    FUEL_PER_TURN + (part.contents.len() as u64 + state) / 64
 }

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use genesis::id::{Digest, VcId};
-use genesis::image::{Code, Image};
+use genesis::image::Image;
 use genesis::limits::DEPTH_MAX;
 use genesis::refusal::{Code as Why, Refusal};
 use genesis::wire;
 
 use super::Worker;
+use super::images::has_code;
 use crate::cell::{Cell, Part, RowFlags, Seat, TAIL_VERSION, Tail};
 use crate::hosted::states_of;
 use crate::life::Life;
@@ -36,20 +37,20 @@ impl Worker {
             (None, Some(more)) => more
                 .parts
                 .iter()
-                .find(|part| matches!(part.code, Code::Native { .. }))
+                .find(|part| has_code(&part.code))
                 .map_or(0, |part| part.occurrence),
             _ => 1,
         }
     }
 
     /// The image of a VC, with the states of its code as given.
-    pub(super) fn image_with(&self, slot: u32, states: &[(u64, Vec<u8>)]) -> Image {
+    pub(super) fn image_with(&self, slot: u32, states: &[(u64, Bytes)]) -> Image {
         let cell = &self.cells[slot as usize];
         let state = |occurrence: u64| {
             states
                 .iter()
                 .find(|(at, _)| *at == occurrence)
-                .map(|(_, state)| Bytes::copy_from_slice(state))
+                .map(|(_, state)| state.clone())
         };
         let parts: Vec<Part> = self.parts_of(cell);
         let next = parts
@@ -94,15 +95,14 @@ impl Worker {
                 .unwrap_or_default(),
             record: more.map_or(0, |more| more.record),
             idle_ms: more.map_or(0, |more| more.idle_ms),
+            turn_fuel: more.map_or(0, |more| more.turn_fuel),
         }
     }
 
     /// The image of a VC as it is now; those in its body are left to their own rows.
-    pub(crate) fn image(&self, slot: u32) -> Image {
-        let states = states_of(
-            &self.cells[slot as usize].seat,
-            self.first_code_occurrence(slot),
-        );
+    pub(crate) fn image(&mut self, slot: u32) -> Image {
+        let first = self.first_code_occurrence(slot);
+        let states = states_of(&mut self.cells[slot as usize].seat, first);
         self.image_with(slot, &states)
     }
 
@@ -127,7 +127,7 @@ impl Worker {
             };
             let slot = self.find_or_wake(inner)?;
             let bytes = self.whole_image(slot, depth + 1)?.to_bytes();
-            part.computer = Some(
+            part.enclosed = Some(
                 bytes
                     .map_err(|error| Refusal::new(Why::TooLarge, error.to_string()))?
                     .into(),
@@ -143,7 +143,7 @@ impl Worker {
             if let Some(inner) = Part::inner_image(part) {
                 self.put_rows(&inner);
             }
-            part.computer = None;
+            part.enclosed = None;
         }
         self.put_row(&own, RowFlags(0));
     }
@@ -169,7 +169,9 @@ impl Worker {
         if cell.life == Life::Stopped {
             flags |= RowFlags::STOPPED;
         }
-        if matches!(cell.seat, Seat::Actor(_) | Seat::Away(_)) {
+        if let Seat::Actor(hosted) | Seat::Away(hosted) = &cell.seat
+            && hosted.is_actor()
+        {
             flags |= RowFlags::OWN_ACTOR;
         }
         let asleep = cell.life == Life::Dormant;

@@ -1,9 +1,12 @@
 //! One turn: all of its effects happen, or none.
 
+use genesis::channel::Channel;
 use genesis::id::{Digest, domain};
-use genesis::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, SET_ASIDE_MAX, TIMERS_MAX};
+use genesis::limits::{
+    LOG_LINE_BYTES_MAX, LOG_LINES_MAX, SET_ASIDE_MAX, TIMERS_MAX, TURN_FUEL_MAX,
+};
 use genesis::message::Kind;
-use genesis::purse::{Coin, Purse};
+use genesis::purse::Coin;
 use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
 
@@ -13,11 +16,15 @@ use crate::cell::{Digest0, Seat};
 use crate::effects::{Effect, Effects, FUEL_PER_TURN, fuel_of};
 use crate::events::EventKind;
 use crate::handle::Entry;
-use crate::hosted::{Errand, Homecoming, Hosted, states_of};
+use crate::hosted::states_of;
 use crate::letter::{Contents, Letter};
-use crate::life::Life;
 use crate::timers::Due;
-use crate::view::{Fate, LogLine, SetAside};
+use crate::view::{Consent, Fate, LogLine, SetAside};
+
+/// Whether the operator ended a turn in order to stop whatever ran.
+pub(super) fn is_interrupted(outcome: &Result<(), Fault>) -> bool {
+    matches!(outcome, Err(fault) if fault.ended && fault.code == Code::Cancelled)
+}
 
 impl Worker {
     /// Lets a VC handle one letter.
@@ -33,6 +40,14 @@ impl Worker {
             return;
         }
         self.make_room(slot, seat);
+        let mut guests = match self.invite(slot, seat) {
+            Ok(guests) => guests,
+            Err(fault) => {
+                self.cells[slot as usize].standing.turns += 1;
+                self.finish_turn(slot, letter, &mut Vec::new(), Err(fault), 0, seat);
+                return;
+            }
+        };
         let handle = self.handle_of(slot);
         let mut effects = std::mem::take(&mut self.effects);
         let cell = &mut self.cells[slot as usize];
@@ -42,24 +57,40 @@ impl Worker {
             .as_ref()
             .map_or(0, |contacts| contacts.own.len());
         cell.standing.turns += 1;
-        let outcome = seat.turn(
-            letter,
-            &mut Effects {
-                me: Entry {
-                    id: cell.id,
-                    handle,
-                },
-                host: cell.host,
-                letter,
-                standing: &mut cell.standing,
-                contacts: &mut cell.contacts,
-                list: &mut effects,
-                spare: &mut self.spare,
-                ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
-                seed: self.shared.seed,
-                draws: 0,
+        let more = cell.more.as_deref();
+        let mut gate = Effects {
+            me: Entry {
+                id: cell.id,
+                handle,
             },
-        );
+            host: cell.host,
+            letter,
+            standing: &mut cell.standing,
+            contacts: &mut cell.contacts,
+            list: &mut effects,
+            spare: &mut self.spare,
+            ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
+            seed: self.shared.seed,
+            draws: 0,
+            spent: 0,
+            parts: more.map_or(&[], |more| more.parts.as_slice()),
+            durable: cell.flags.durable,
+            turn_fuel: more.map_or(0, |more| more.turn_fuel),
+            guests: &mut guests,
+        };
+        let mut outcome = seat.turn(letter, &mut gate);
+        while is_interrupted(&outcome) {
+            // The operator stopped somebody else: this turn has not happened, and is taken again.
+            gate.list.clear();
+            *gate.standing = before;
+            gate.standing.turns += 1;
+            gate.draws = 0;
+            if let Some(contacts) = gate.contacts.as_mut() {
+                contacts.own.truncate(contacts_before);
+            }
+            outcome = seat.turn(letter, &mut gate);
+        }
+        let spent = gate.spent;
         if outcome.is_err() {
             effects.clear();
             cell.standing = before;
@@ -68,13 +99,16 @@ impl Worker {
                 contacts.own.truncate(contacts_before);
             }
         }
-        self.finish_turn(slot, letter, &mut effects, outcome, seat);
+        if !guests.is_empty() {
+            self.see_off(guests, outcome.is_ok());
+        }
+        self.finish_turn(slot, letter, &mut effects, outcome, spent, seat);
         effects.clear();
         self.effects = effects;
     }
 
     /// Whether a letter may be handled now; else it has ended.
-    fn may_turn(&mut self, slot: u32, letter: &Letter) -> bool {
+    pub(super) fn may_turn(&mut self, slot: u32, letter: &Letter) -> bool {
         if letter.expires_at <= self.now {
             let late_ms = self.now.since_ms(letter.expires_at);
             self.bounce(
@@ -97,125 +131,39 @@ impl Worker {
         true
     }
 
-    /// Takes a turn to where the VC's actor is.
-    pub(super) fn send_away(&mut self, slot: u32, hosted: Box<Hosted>) {
-        let Some(letter) = self.arena.pop(&mut self.cells[slot as usize].mail) else {
-            self.cells[slot as usize].seat = Seat::Actor(hosted);
-            return;
-        };
-        let reshapes = matches!(
-            letter.kind,
-            Kind::Internalize | Kind::Deprecate | Kind::Upgrade
-        );
-        if reshapes || !self.may_turn(slot, &letter) {
-            if reshapes {
-                let why = "a VC with an actor of its own is not reshaped; fork it as a cell first";
-                self.bounce(&letter, Refusal::new(Code::Denied, why));
-            }
-            let cell = &mut self.cells[slot as usize];
-            if matches!(cell.seat, Seat::Empty) {
-                cell.seat = Seat::Actor(hosted);
-            }
-            self.make_ready(slot);
-            return;
-        }
-        let seat = Seat::Actor(hosted);
-        self.make_room(slot, &seat);
-        let Seat::Actor(hosted) = seat else { return };
-        let handle = self.handle_of(slot);
-        let cell = &mut self.cells[slot as usize];
-        cell.life = Life::Awake;
-        cell.last_active = self.now;
-        let mut standing = cell.standing;
-        standing.turns += 1;
-        let errand = Errand {
-            me: Entry {
-                id: cell.id,
-                handle,
-            },
-            host: cell.host,
-            ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
-            letter,
-            standing,
-            contacts: cell.contacts.clone(),
-            seed: self.shared.seed,
-        };
-        match hosted.send(errand) {
-            Ok(()) => {
-                cell.seat = Seat::Away(hosted);
-                self.away += 1;
-            }
-            Err(letter) => {
-                cell.seat = Seat::Actor(hosted);
-                self.bounce(
-                    &letter,
-                    Refusal::new(Code::Internal, "the VC's actor has ended"),
-                );
-            }
-        }
-    }
-
-    /// A turn that was taken in an actor comes back: from here on it is like any other.
-    pub(crate) fn come_back(&mut self, id: genesis::id::VcId, home: Homecoming) {
-        self.away = self.away.saturating_sub(1);
-        let slot = self
-            .find(id)
-            .filter(|&slot| self.cells[slot as usize].life != Life::Stopped);
-        let Some(slot) = slot else {
-            // It was stopped while its turn was taken: the turn never happened.
-            if let Some(slot) = self.find(id) {
-                self.cells[slot as usize].seat = Seat::Empty;
-            }
-            let why = Refusal::new(Code::Stopped, format!("{id} is stopped")).who(id);
-            self.bounce(&home.letter, why);
-            return;
-        };
-        let cell = &mut self.cells[slot as usize];
-        let mut returned = Purse::EMPTY;
-        let mut seat = match std::mem::replace(&mut cell.seat, Seat::Empty) {
-            Seat::Away(mut hosted) => {
-                hosted.states = home.states;
-                returned = std::mem::replace(&mut hosted.returned, Purse::EMPTY);
-                Seat::Actor(hosted)
-            }
-            seat => seat,
-        };
-        let mut effects = home.effects;
-        if home.outcome.is_ok() {
-            cell.standing = home.standing;
-            cell.contacts = home.contacts;
-        } else {
-            effects.clear();
-            cell.standing.turns += 1;
-        }
-        cell.standing.purse.merge(returned);
-        self.finish_turn(slot, &home.letter, &mut effects, home.outcome, &mut seat);
-        let cell = &mut self.cells[slot as usize];
-        if cell.flags.live && cell.id == id && matches!(cell.seat, Seat::Empty) {
-            cell.seat = seat;
-            self.release_senders(slot);
-            self.make_ready(slot);
+    /// Counts turns that burn all the fuel there is for one; one that does not makes up for one that did.
+    fn note_burning(&mut self, slot: u32, spent: u64) {
+        if let Some(more) = &mut self.cells[slot as usize].more {
+            more.burns = if spent >= TURN_FUEL_MAX / 2 {
+                more.burns.saturating_add(1)
+            } else {
+                more.burns.saturating_sub(1)
+            };
         }
     }
 
     /// What follows a turn, wherever it was taken: records, effects, the end of the message.
-    fn finish_turn(
+    pub(super) fn finish_turn(
         &mut self,
         slot: u32,
         letter: &Letter,
         effects: &mut Vec<Effect>,
         outcome: Result<(), Fault>,
+        spent: u64,
         seat: &mut Seat,
     ) {
         self.tally.turns += 1;
+        self.burned += spent;
+        self.note_burning(slot, spent);
         self.record(slot, letter, &outcome, effects);
         let cell = &mut self.cells[slot as usize];
-        let fuel = fuel_of(effects).min(cell.standing.purse.left(Coin::Fuel));
+        let fuel = fuel_of(effects).saturating_add(spent);
+        let fuel = fuel.min(cell.standing.purse.left(Coin::Fuel));
         // Cannot fail: not more than is left.
         let _ = cell.standing.purse.take(Coin::Fuel, fuel);
         cell.flags.ahead |= letter.ahead;
         if letter.kind == Kind::Notice
-            && letter.channel == genesis::channel::Channel::TIMER
+            && letter.channel == Channel::TIMER
             && let Some(more) = &mut cell.more
             && let Ok(tag) = <[u8; 8]>::try_from(&*letter.contents).map(u64::from_le_bytes)
             && let Some(at) = more
@@ -283,7 +231,7 @@ impl Worker {
             }
             let outcome = match outcome {
                 Ok(()) => vec![0],
-                Err(fault) => [&[1], fault.code.name().as_bytes()].concat(),
+                Err(fault) => [&[1 + u8::from(fault.ended)], fault.code.name().as_bytes()].concat(),
             };
             let more = self.cells[slot as usize].more_mut();
             more.trace = Digest0(Digest::of_fields(
@@ -302,7 +250,7 @@ impl Worker {
     }
 
     /// Truncates a journal by a snapshot, if it keeps one and has no room for the turn that comes.
-    fn make_room(&mut self, slot: u32, seat: &Seat) {
+    pub(super) fn make_room(&mut self, slot: u32, seat: &mut Seat) {
         let full = |more: &crate::cell::More| more.journal.as_ref().is_some_and(|j| j.is_full());
         if self.cells[slot as usize].more.as_deref().is_some_and(full) {
             self.snapshot(slot, seat);
@@ -310,7 +258,7 @@ impl Worker {
     }
 
     /// Begins a VC's journal anew from what it is now, between two turns; if it keeps one.
-    pub(super) fn snapshot(&mut self, slot: u32, seat: &Seat) {
+    pub(super) fn snapshot(&mut self, slot: u32, seat: &mut Seat) {
         let keeps = |more: &crate::cell::More| more.journal.is_some();
         if !self.cells[slot as usize].more.as_deref().is_some_and(keeps) {
             return;
@@ -456,7 +404,7 @@ impl Worker {
             }
             Effect::Emit(line) => self.emit(slot, &line),
             Effect::Internalize(part) => {
-                let outcome = self.take_in(slot, seat, *part, false);
+                let outcome = self.take_in(slot, seat, *part, Consent::Judge);
                 if let Err(why) = outcome {
                     self.log_line(slot, &format!("internalize refused: {why}"));
                 }

@@ -183,7 +183,7 @@ pub(crate) fn native_part(name: &str) -> ImagePart {
         decoder: Some(kind.digest()),
         channels: kind.channels(),
         state: None,
-        computer: None,
+        enclosed: None,
     }
 }
 

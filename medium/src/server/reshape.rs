@@ -7,9 +7,10 @@ use data_encoding::BASE64;
 use genesis::id::MessageId;
 use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::refusal::{Code, Refusal};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use actors::birth::{CodeBirth, PartBirth};
+use actors::view::{Consent, Reshaped, Stripped};
 
 use super::Api;
 use super::extract::{Json, Vc, message_id};
@@ -21,21 +22,13 @@ pub(super) struct StripRequest {
     occurrence: u64,
 }
 
-#[derive(Serialize)]
-pub(super) struct Stripped {
-    message: String,
-}
-
 /// Takes a part out of a body and broadcasts it as a message.
 pub(super) async fn strip(
     State(api): State<Api>,
     Vc(id): Vc,
     Json(StripRequest { occurrence }): Json<StripRequest>,
 ) -> Answer<Answered<Stripped>> {
-    let message = api.runtime().strip(id, occurrence).await?;
-    Ok(Answered(Stripped {
-        message: message.to_string(),
-    }))
+    Ok(Answered(api.runtime().strip(id, occurrence).await?))
 }
 
 /// A part as it is written: one of `native`, `base64`, `message`, and what belongs to it.
@@ -117,13 +110,18 @@ pub(super) struct InternalizeRequest {
     part: PartRequest,
     #[serde(default)]
     r#override: bool,
+    replay: Option<u32>,
     role: Option<String>,
 }
 
-/// The place of a part in a body.
-#[derive(Serialize)]
-pub(super) struct Placed {
-    occurrence: u64,
+/// On whose word a part comes in.
+fn consent(by_override: bool, replay: Option<u32>) -> Result<Consent, Refusal> {
+    match (by_override, replay) {
+        (true, Some(_)) => Err(malformed("`override` and `replay` exclude one another")),
+        (true, None) => Ok(Consent::Override),
+        (false, Some(last)) => Ok(Consent::Replay(last)),
+        (false, None) => Ok(Consent::Judge),
+    }
 }
 
 /// Takes a part into a body, after its test.
@@ -131,23 +129,17 @@ pub(super) async fn internalize(
     State(api): State<Api>,
     Vc(id): Vc,
     Json(request): Json<InternalizeRequest>,
-) -> Answer<Answered<Placed>> {
+) -> Answer<Answered<Reshaped>> {
+    let consent = consent(request.r#override, request.replay)?;
     let named = request.role.is_some();
-    let occurrence = match request.part.part(request.role)? {
-        Part::New(part) => {
-            api.runtime()
-                .internalize(id, part, request.r#override)
-                .await?
+    let done = match request.part.part(request.role)? {
+        Part::New(part) => api.runtime().internalize(id, part, consent).await?,
+        Part::Stripped(_) if named => {
+            return Err(malformed("a stripped part comes as it was: no `role`").into());
         }
-        Part::Stripped(_) if named || request.r#override => {
-            return Err(malformed(
-                "a stripped part comes as it was, and is tested: no `role`, no `override`",
-            )
-            .into());
-        }
-        Part::Stripped(message) => api.runtime().adopt(id, message).await?,
+        Part::Stripped(message) => api.runtime().adopt(id, message, consent).await?,
     };
-    Ok(Answered(Placed { occurrence }))
+    Ok(Answered(done))
 }
 
 #[derive(Deserialize)]
@@ -157,6 +149,7 @@ pub(super) struct UpgradeRequest {
     part: PartRequest,
     #[serde(default)]
     r#override: bool,
+    replay: Option<u32>,
     role: Option<String>,
 }
 
@@ -165,16 +158,13 @@ pub(super) async fn upgrade(
     State(api): State<Api>,
     Vc(id): Vc,
     Json(request): Json<UpgradeRequest>,
-) -> Answer<Answered<Placed>> {
+) -> Answer<Answered<Reshaped>> {
     let Part::New(part) = request.part.part(request.role)? else {
         return Err(malformed("a stripped part cannot replace another")
             .hint("internalize it, and strip the old one")
             .into());
     };
-    let upgraded = api
-        .runtime()
-        .upgrade(id, request.occurrence, part, request.r#override);
-    Ok(Answered(Placed {
-        occurrence: upgraded.await?,
-    }))
+    let consent = consent(request.r#override, request.replay)?;
+    let upgraded = api.runtime().upgrade(id, request.occurrence, part, consent);
+    Ok(Answered(upgraded.await?))
 }

@@ -140,6 +140,7 @@ impl Lift {
                 ..Restart::default()
             });
         Ok(Birth {
+            turn_fuel: 0,
             name: Some(pod.name),
             description: pod.description,
             parts,

@@ -1,0 +1,531 @@
+//! Trials: what a part is worth to a body, found out without touching it.
+//!
+//! In this order, cheap before dear: what the part says of itself (its own test, on an instance of its own,
+//! believed only where it admits failure), then the adopter's judge (a part of the body that gives the channel
+//! `judge`, asked in a copy of the body in which the candidate is already in its place), or a replay of the
+//! adopter's own recorded messages.
+
+use bytes::Bytes;
+use genesis::channel::{Channel, Polarity};
+use genesis::id::{Digest, VcId};
+use genesis::image::{Code as PartCode, Image, ImagePart};
+use genesis::limits::TURN_FUEL_MAX;
+use genesis::message::Message;
+use genesis::refusal::{Code, Refusal};
+use genesis::scores::Scores;
+
+use super::Worker;
+use super::bodies::body_with;
+use super::images::{enclave_of, pieces_of, program_of, seat_of, seat_with};
+use crate::behaviour::Fault;
+use crate::cell::{Part, Seat};
+use crate::hosted::{States, states_of};
+use crate::letter::Letter;
+use crate::sandbox::{Piece, Source};
+use crate::stage::{Stage, describe, letter_of};
+use crate::view::{Difference, Replay, Trial, Verdict};
+
+/// The channel by which a body's judge is asked.
+pub(crate) const JUDGE: Channel = Channel::known("judge");
+/// Differences that a replay shows; it counts all of them.
+const DIFFERENCES_MAX: usize = 16;
+/// How many turns' fuel a test or a judge may take.
+const TRIAL_TURNS: u64 = 16;
+
+/// A part that may come into a body, and its place there.
+pub(super) struct Candidate<'a> {
+    pub(super) part: &'a ImagePart,
+    /// The part it would replace.
+    pub(super) replaces: Option<u64>,
+    /// From what its code would go on.
+    pub(super) from: Source,
+}
+
+impl Worker {
+    /// Tries a part on a VC: `try`. The VC is as before, its digest too.
+    pub(crate) fn try_part(
+        &mut self,
+        id: VcId,
+        occurrence: Option<u64>,
+        part: &ImagePart,
+        replay: Option<u32>,
+    ) -> Result<Trial, Refusal> {
+        let slot = self.find_or_wake(id)?;
+        let mut seat = std::mem::replace(&mut self.cells[slot as usize].seat, Seat::Empty);
+        let outcome = if matches!(seat, Seat::Actor(_) | Seat::Away(_) | Seat::Owner) {
+            let why = "only a VC that is a cell can be tried on; fork it first";
+            Err(Refusal::new(Code::Denied, why).who(id))
+        } else {
+            self.trial_at(slot, &mut seat, occurrence, part, replay)
+        };
+        self.cells[slot as usize].seat = seat;
+        outcome
+    }
+
+    fn trial_at(
+        &mut self,
+        slot: u32,
+        seat: &mut Seat,
+        occurrence: Option<u64>,
+        part: &ImagePart,
+        replay: Option<u32>,
+    ) -> Result<Trial, Refusal> {
+        let old = self.place_for(slot, occurrence, part);
+        let old = match occurrence {
+            Some(_) => Some(old?),
+            // Nothing there that it could replace: then it would be one part more.
+            None => old.ok(),
+        };
+        let from = match &old {
+            Some(old) => self.successor(slot, seat, old, part).0,
+            None => begun(part),
+        };
+        let candidate = Candidate {
+            part,
+            replaces: old.map(|old| old.occurrence),
+            from,
+        };
+        self.trial(slot, seat, &candidate, replay)
+    }
+
+    /// The part of a body that a newer one replaces.
+    pub(super) fn place_for(
+        &self,
+        slot: u32,
+        occurrence: Option<u64>,
+        part: &ImagePart,
+    ) -> Result<Part, Refusal> {
+        let parts = self.parts_of(&self.cells[slot as usize]);
+        let same = |old: &Part| match (&old.code, &part.code) {
+            (PartCode::Native { name: a, .. }, PartCode::Native { name: b, .. }) => a == b,
+            _ => old.role.is_some() && old.role == part.role,
+        };
+        let found = match occurrence {
+            Some(wanted) => parts.into_iter().find(|old| old.occurrence == wanted),
+            None => parts.into_iter().find(same),
+        };
+        found.ok_or_else(|| {
+            Refusal::new(Code::Unknown, "the body has no such part")
+                .hint("`medium show` lists the occurrences")
+        })
+    }
+
+    /// From what a part goes on that comes into the place of another, and what it has of its own.
+    pub(super) fn successor(
+        &self,
+        slot: u32,
+        seat: &mut Seat,
+        old: &Part,
+        part: &ImagePart,
+    ) -> (Source, Option<Bytes>) {
+        let state = |seat: &mut Seat| {
+            let states = states_of(seat, self.first_code_occurrence(slot));
+            let own = states.into_iter().find(|(at, _)| *at == old.occurrence);
+            own.map(|(_, state)| state)
+        };
+        match (&old.code, &part.code) {
+            (a, b) if a == b => match state(seat) {
+                Some(image) => (Source::Image(image.clone()), Some(image)),
+                None => (Source::Birth, None),
+            },
+            (PartCode::WebAssembly { .. }, PartCode::WebAssembly { .. }) => {
+                match seat.enclave_mut().map(|e| e.save(old.occurrence)) {
+                    Some(Ok(save)) => (Source::Save(save), None),
+                    _ => (begun(part), None),
+                }
+            }
+            _ => (begun(part), None),
+        }
+    }
+
+    /// Tries a candidate, and says whether it may come in.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it can never be a part of the body.
+    pub(super) fn trial(
+        &mut self,
+        slot: u32,
+        seat: &mut Seat,
+        candidate: &Candidate<'_>,
+        replay: Option<u32>,
+    ) -> Result<Trial, Refusal> {
+        let part = candidate.part;
+        match part.code {
+            PartCode::Genesis => {
+                let why = "powers are granted at birth, not internalized";
+                return Err(Refusal::new(Code::Denied, why));
+            }
+            PartCode::Computer => {
+                // Its contents would name a VC that lives elsewhere.
+                let why = "a VC is not taken into a body by a message; spawn a host with it inside";
+                return Err(Refusal::new(Code::Denied, why));
+            }
+            _ => {}
+        }
+        let image = self.image_as_if(slot, candidate);
+        let body = body_with(&image.parts, image.grants)?;
+        let mut trial = Trial {
+            part: part.digest().to_string(),
+            code: Part::from_image(part).describe(),
+            replaces: candidate.replaces,
+            own: None,
+            judged: None,
+            replay: None,
+            denied: body.denied(),
+            hunger: body.hunger(),
+            fuel: 0,
+            verdict: Verdict::Adopt,
+        };
+        let (trusted, own) = self.own_test(part, &mut trial.fuel);
+        match own {
+            Err(why) => {
+                trial.verdict = Verdict::Refuse(why);
+                return Ok(trial);
+            }
+            Ok(scores) => {
+                let passed = scores.ok;
+                trial.own = Some(scores);
+                if !passed {
+                    let why = trial.own.as_ref().map_or("", |scores| &scores.why);
+                    let what = format!("it fails its own test: {}", said(why));
+                    trial.verdict = Verdict::Refuse(Refusal::new(Code::Fault, what));
+                    return Ok(trial);
+                }
+            }
+        }
+        let judge = self.judge_of(slot);
+        if let Some(judge) = judge {
+            self.ask_judge(slot, seat, candidate, judge, &mut trial);
+        }
+        if let Some(last) = replay {
+            self.replay_on(slot, candidate, last, &mut trial)?;
+        }
+        let undecided = judge.is_none() && trial.replay.is_none();
+        if matches!(trial.verdict, Verdict::Adopt) && undecided && !trusted {
+            let what = "what a part says of itself is not believed, and the body has no judge";
+            trial.verdict = Verdict::Refuse(Refusal::new(Code::Untestable, what).hint(
+                "judge it by the VC's own messages: --replay N; or take it on your own account: --override",
+            ));
+        }
+        Ok(trial)
+    }
+
+    /// What a part says of itself; and whether that is believed: of natives, which came with the program.
+    fn own_test(&self, part: &ImagePart, fuel: &mut u64) -> (bool, Result<Scores, Refusal>) {
+        let natives = &self.shared.natives;
+        let passed = |()| Scores::passed();
+        match (&part.code, part.decoder) {
+            (PartCode::Native { .. }, _) => {
+                let outcome = program_of(natives, part).and_then(|(_, program)| program.test());
+                (true, outcome.map(passed).map_err(Refusal::from))
+            }
+            (PartCode::WebAssembly { module, .. }, _) => {
+                (false, self.decoder_test(*module, part, fuel))
+            }
+            (_, Some(decoder)) => match natives.iter().find(|kind| kind.digest() == decoder) {
+                Some(kind) => {
+                    let outcome = kind.born(&part.contents).and_then(|program| program.test());
+                    (true, outcome.map(passed).map_err(Refusal::from))
+                }
+                None => (false, self.decoder_test(decoder, part, fuel)),
+            },
+            (_, None) => {
+                let what = "contents without a decoder cannot be tested";
+                (false, Err(Refusal::new(Code::Untestable, what)))
+            }
+        }
+    }
+
+    /// Lets a module test contents, in an instance of its own that is thrown away.
+    fn decoder_test(
+        &self,
+        module: Digest,
+        part: &ImagePart,
+        fuel: &mut u64,
+    ) -> Result<Scores, Refusal> {
+        let modules = &self.shared.modules;
+        let facts = modules.facts(module).map_err(|why| match why.code {
+            Code::Untestable => Refusal::new(
+                Code::Untestable,
+                format!("this node does not know the decoder {module}"),
+            ),
+            _ => why,
+        })?;
+        if !facts.tests {
+            let what = "contents without a decoder cannot be tested: the module has no `vc_test`";
+            return Err(Refusal::new(Code::Untestable, what));
+        }
+        let piece = Piece {
+            occurrence: 0,
+            digest: Digest::ZERO,
+            module,
+            argument: match part.code {
+                PartCode::WebAssembly { .. } => part.contents.clone(),
+                _ => Bytes::new(),
+            },
+            from: Source::Birth,
+        };
+        let fuel_max = TURN_FUEL_MAX * TRIAL_TURNS;
+        let sandbox = modules.sandbox()?;
+        let mut capsule = sandbox.assemble(&[piece], fuel_max).map_err(in_test)?;
+        let (used, said) = capsule.test(0, &part.contents, fuel_max);
+        *fuel += used;
+        let scores = said.map_err(in_test)?;
+        scores
+            .parse()
+            .map_err(|error: genesis::scores::ScoresError| {
+                Refusal::new(
+                    Code::Malformed,
+                    format!("its test answers no scores: {error}"),
+                )
+            })
+    }
+
+    /// The occurrence of the body's judge.
+    fn judge_of(&self, slot: u32) -> Option<u64> {
+        let judges = |part: &Part| {
+            matches!(part.code, PartCode::WebAssembly { .. })
+                && part.channels.contains(&(JUDGE, Polarity::Gives))
+        };
+        let parts = self.parts_of(&self.cells[slot as usize]);
+        parts
+            .iter()
+            .find(|part| judges(part))
+            .map(|part| part.occurrence)
+    }
+
+    /// The image of the VC as it would be with a candidate in its place; without states.
+    fn image_as_if(&self, slot: u32, candidate: &Candidate<'_>) -> Image {
+        let mut image = self.image_with(slot, &[]);
+        with_candidate(&mut image, candidate);
+        image
+    }
+
+    /// Asks the body's judge, in a copy of the body that has the candidate and whose states are the VC's.
+    fn ask_judge(
+        &mut self,
+        slot: u32,
+        seat: &mut Seat,
+        candidate: &Candidate<'_>,
+        judge: u64,
+        trial: &mut Trial,
+    ) {
+        let own = trial
+            .own
+            .as_ref()
+            .map(Scores::to_string)
+            .unwrap_or_default();
+        let asked = self.judge_answers(slot, seat, candidate, judge, &own, &mut trial.fuel);
+        let refuse = |why: Refusal| Verdict::Refuse(why);
+        match asked {
+            Err(fault) => {
+                let what = format!("the judge's test failed: {}", fault.what);
+                trial.verdict = refuse(Refusal::new(fault.code, what));
+            }
+            Ok(scores) => {
+                if !scores.ok {
+                    let what = format!("the judge refuses it: {}", said(&scores.why));
+                    trial.verdict = refuse(Refusal::new(Code::Fault, what));
+                }
+                trial.judged = Some(scores);
+            }
+        }
+    }
+
+    fn judge_answers(
+        &mut self,
+        slot: u32,
+        seat: &mut Seat,
+        candidate: &Candidate<'_>,
+        judge: u64,
+        own: &str,
+        fuel: &mut u64,
+    ) -> Result<Scores, Fault> {
+        let states = states_of(seat, self.first_code_occurrence(slot));
+        let mut image = self.image_with(slot, &states);
+        let place = with_candidate(&mut image, candidate);
+        let mut pieces = pieces_of(&image);
+        if let Some(piece) = pieces.iter_mut().find(|piece| piece.occurrence == place) {
+            // The candidate is the one that is tried, so it gives its channels before all others.
+            piece.digest = Digest::ZERO;
+            piece.from = candidate.from.clone();
+        }
+        if candidate.replaces == Some(judge) {
+            // Nobody judges their own successor but by its own measure: the judge in office does.
+            pieces.retain(|piece| piece.occurrence != place);
+            pieces.extend(
+                pieces_of(&self.image_with(slot, &states))
+                    .into_iter()
+                    .filter(|p| p.occurrence == judge),
+            );
+        }
+        let turn_fuel = image
+            .turn_fuel
+            .max(TURN_FUEL_MAX)
+            .saturating_mul(TRIAL_TURNS);
+        let mut enclave = enclave_of(&self.shared.modules, pieces, turn_fuel)?;
+        let mut letter = Letter::new(self.shared.owner, 0, image.id, own, self.now);
+        letter.channel = JUDGE;
+        let mut stage = Stage::of(&image, self.shared.seed);
+        let (said, _, spent) = stage.play(&letter, &mut [], |effects| {
+            let mut answer = Vec::new();
+            enclave.ask(JUDGE, own.as_bytes(), effects, &mut answer)?;
+            Ok(answer)
+        });
+        *fuel += spent;
+        let text = String::from_utf8(said?)
+            .map_err(|error| Fault::malformed(format!("the judge answers no text: {error}")))?;
+        text.parse()
+            .map_err(|error: genesis::scores::ScoresError| Fault::malformed(error.to_string()))
+    }
+
+    /// Lets body and candidate handle the last messages of the VC's journal, and compares.
+    fn replay_on(
+        &mut self,
+        slot: u32,
+        candidate: &Candidate<'_>,
+        last: u32,
+        trial: &mut Trial,
+    ) -> Result<(), Refusal> {
+        let journal = self.cells[slot as usize]
+            .more
+            .as_ref()
+            .and_then(|more| more.journal.as_ref());
+        let Some(journal) = journal else {
+            return Err(Refusal::new(
+                Code::Untestable,
+                "the VC keeps no journal, so there is nothing to replay",
+            )
+            .hint("spawn it with --record N; or --override"));
+        };
+        let corrupt = |error: String| Refusal::new(Code::Corrupt, format!("the journal: {error}"));
+        let image = Image::from_trusted_bytes(journal.snapshot())
+            .map_err(|error| corrupt(error.to_string()))?;
+        let letters = journal
+            .entries()
+            .map(|bytes| Message::from_bytes(bytes).map(|(message, _)| letter_of(&message)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| corrupt(error.to_string()))?;
+        let first = letters.len().saturating_sub(last as usize);
+        let (before, judged) = letters.split_at(first);
+        let mut seat = seat_of(&self.shared, &image).map_err(Refusal::from)?;
+        let mut stage = Stage::of(&image, self.shared.seed);
+        for letter in before {
+            trial.fuel += stage.turn(&mut seat, letter).spent;
+        }
+        // Here the candidate comes in: from what the present part saves.
+        let first_code = self.first_code_occurrence(slot);
+        let states = states_of(&mut seat, first_code);
+        let mut image = with_states(image, &states);
+        let old = candidate.replaces.and_then(|at| {
+            let part = image.parts.iter().find(|part| part.occurrence == at)?;
+            Some(Part::from_image(part))
+        });
+        let from = match &old {
+            Some(old) => self.successor(slot, &mut seat, old, candidate.part).0,
+            None => candidate.from.clone(),
+        };
+        let place = with_candidate(&mut image, candidate);
+        let other = match seat_with(&self.shared, &image, Some((place, from))) {
+            Ok(other) => other,
+            Err(fault) => {
+                let what = format!("it does not go on from the state before: {}", fault.what);
+                trial.verdict = Verdict::Refuse(Refusal::new(fault.code, what));
+                return Ok(());
+            }
+        };
+        let mut theirs = (other, Stage::of(&image, self.shared.seed));
+        let mut replay = Replay {
+            messages: judged.len(),
+            different: 0,
+            failing: 0,
+            differences: Vec::new(),
+            states: Vec::new(),
+        };
+        for (n, letter) in judged.iter().enumerate() {
+            let ours = stage.turn(&mut seat, letter);
+            let new = theirs.1.turn(&mut theirs.0, letter);
+            trial.fuel += ours.spent + new.spent;
+            replay.failing += u64::from(ours.outcome.is_ok() && new.outcome.is_err());
+            let (before, after) = (describe(&ours), describe(&new));
+            if before != after {
+                replay.different += 1;
+                if replay.differences.len() < DIFFERENCES_MAX {
+                    replay.differences.push(Difference {
+                        message: first + n + 1,
+                        contents: format!("{:?}", letter.contents),
+                        before,
+                        after,
+                    });
+                }
+            }
+        }
+        let (ours, new) = (
+            states_of(&mut seat, first_code),
+            states_of(&mut theirs.0, first_code),
+        );
+        for (occurrence, state) in &ours {
+            let other = new.iter().find(|(at, _)| at == occurrence);
+            if candidate.replaces == Some(*occurrence) || other.map(|(_, s)| s) != Some(state) {
+                let digest = |state: &Bytes| Digest::of(state).to_string();
+                replay.states.push((
+                    *occurrence,
+                    digest(state),
+                    other.map(|(_, state)| digest(state)),
+                ));
+            }
+        }
+        if replay.failing > 0 && matches!(trial.verdict, Verdict::Adopt) {
+            let what = format!(
+                "it fails {} of the last {} messages, which the present part handled",
+                replay.failing, replay.messages
+            );
+            trial.verdict = Verdict::Refuse(Refusal::new(Code::Fault, what));
+        }
+        if replay.messages == 0 && matches!(trial.verdict, Verdict::Adopt) {
+            let what = "the VC has recorded no message since its last change";
+            trial.verdict = Verdict::Refuse(Refusal::new(Code::Untestable, what));
+        }
+        trial.replay = Some(replay);
+        Ok(())
+    }
+}
+
+/// From what a part goes on that comes with a state, or begins.
+pub(super) fn begun(part: &ImagePart) -> Source {
+    part.state.clone().map_or(Source::Birth, Source::Image)
+}
+
+/// Puts a candidate into an image; gives its occurrence.
+fn with_candidate(image: &mut Image, candidate: &Candidate<'_>) -> u64 {
+    let mut part = candidate.part.clone();
+    let place = candidate.replaces.unwrap_or(image.next_occurrence);
+    part.occurrence = place;
+    match image.parts.iter_mut().find(|old| old.occurrence == place) {
+        Some(old) => *old = part,
+        None => image.parts.push(part),
+    }
+    place
+}
+
+fn with_states(mut image: Image, states: &States) -> Image {
+    for part in &mut image.parts {
+        if let Some((_, state)) = states.iter().find(|(at, _)| *at == part.occurrence) {
+            part.state = Some(state.clone());
+        }
+    }
+    image
+}
+
+fn said(why: &str) -> &str {
+    if why.is_empty() {
+        "it does not say why"
+    } else {
+        why
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn in_test(fault: Fault) -> Refusal {
+    Refusal::new(fault.code, format!("its own test failed: {}", fault.what))
+}
