@@ -2,9 +2,10 @@
 //!
 //! [`store`] is where what survives is kept (embedded, or in memory with faults for tests); [`contents`]
 //! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory; [`wasm`] runs code that
-//! is not trusted.
+//! is not trusted; [`parts`] has the parts that come with the medium.
 
 pub mod contents;
+pub mod parts;
 pub mod pod_dir;
 pub mod store;
 pub mod wasm;

@@ -40,6 +40,7 @@ mod write;
 
 pub use embedded::{EmbeddedPod, embedded, embedded_pod};
 pub use error::{Place, PodError};
+pub(crate) use parse::edits;
 pub use schema::schema;
 
 /// Longest `vc.json`, in bytes: refuse.
@@ -88,6 +89,9 @@ pub struct PodDir {
     pub record: Option<u32>,
     /// After how many milliseconds without a message it goes dormant.
     pub idle_ms: Option<u64>,
+    /// Fuel that one of its turns may take, at most [`limits::TURN_FUEL_GRANT_MAX`]; without it,
+    /// [`limits::TURN_FUEL_MAX`].
+    pub turn_fuel: Option<u64>,
 }
 
 /// One part of a body.
@@ -122,6 +126,41 @@ pub enum PartSource {
     },
     /// A text in `vc.json`, at most [`limits::CONTENTS_INLINE_MAX`] bytes.
     Text(String),
+    /// Sandboxed code.
+    WebAssembly {
+        /// Where its module is.
+        module: ModuleSpec,
+        /// What it begins with.
+        argument: Option<ArgumentSpec>,
+    },
+}
+
+/// Where a module is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModuleSpec {
+    /// In the binary: the name of one of [`crate::parts`].
+    BuiltIn(String),
+    /// In a file of the pod: a module, or the text of one.
+    File {
+        /// Its path in the pod.
+        path: String,
+        /// What it holds.
+        contents: Contents,
+    },
+}
+
+/// What sandboxed code begins with, at most [`limits::CONTENTS_INLINE_MAX`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArgumentSpec {
+    /// A text in `vc.json`.
+    Text(String),
+    /// The contents of a file of the pod.
+    File {
+        /// Its path in the pod.
+        path: String,
+        /// What it holds.
+        contents: Contents,
+    },
 }
 
 /// What turns the contents of a part into parts.
@@ -269,6 +308,7 @@ impl PodDir {
             durable: None,
             record: None,
             idle_ms: None,
+            turn_fuel: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `seed` | the seed of a `--deterministic` node, in place of `secret` | once |
 //! | `token` | what a request must carry that changes something | once; delete it to have another |
 //! | `node.json` | [`Announcement`]: address, token, process and owner of the running node | while it runs |
+//! | `code/` | machine code of modules; without it they are compiled again | when the first is compiled |
 //!
 //! All are mode 0600. They are written whole or not at all: a temporary file, `fsync`, rename. The lock
 //! of the store keeps a second node out, so nobody else writes them.

@@ -2,13 +2,14 @@
 //!
 //! Read in this order: [`node`] (what runs), [`folder`] (what it leaves on disk beside its store),
 //! [`spawn`] (how a request becomes a VC), [`server`] (the HTTP API) and [`openapi`] (what the API says
-//! of itself); [`virtual_time`] says what moves the time of a deterministic node, [`name`] what a VC
+//! of itself); [`parts`] says how requests name sandboxed code, [`virtual_time`] what moves the time of a deterministic node, [`name`] what a VC
 //! may be called.
 pub mod clock;
 pub mod folder;
 pub mod name;
 pub mod node;
 pub mod openapi;
+pub mod parts;
 pub mod server;
 pub mod spawn;
 pub mod stop;

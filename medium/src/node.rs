@@ -11,11 +11,16 @@ use std::time::Duration;
 
 use actors::clock::{Clock, VirtualClock};
 use actors::runtime::{Config, Runtime};
+use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
+use adapters::parts;
 use adapters::store::memory::MemoryStore;
 use adapters::store::redb::{LastRun, RedbStore};
+use adapters::wasm::{CacheFolder, Compiler, Engine, Options};
+use genesis::id::{Digest, VcId};
 use genesis::limits::CONTENTS_POLICY_MAX;
 use genesis::refusal::{Code, Refusal};
+use genesis::seal::NodeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -29,6 +34,8 @@ use crate::virtual_time::{Pace, keep_pace};
 pub const SHUTDOWN_MS_MAX: u64 = 5_000;
 /// Bytes of states and mailboxes in memory, unless told otherwise; beyond it, idle VCs go to sleep.
 pub const MEMORY_BYTES_DEFAULT: usize = 1 << 30;
+/// The folder in a data folder with the machine code of modules; may be removed when no node runs.
+const CODE_FOLDER: &str = "code";
 /// Where the API listens, unless told otherwise.
 pub const API_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7700);
@@ -61,6 +68,8 @@ pub struct NodeConfig {
     pub contents_bytes_max: u64,
     /// Whether VCs keep the hash chains of their traces; deterministic nodes do anyway.
     pub trace: bool,
+    /// Where modules of others are compiled: a program that knows how gives itself.
+    pub compiler: Compiler,
 }
 
 impl Default for NodeConfig {
@@ -76,6 +85,7 @@ impl Default for NodeConfig {
             memory_bytes_max: MEMORY_BYTES_DEFAULT,
             contents_bytes_max: CONTENTS_POLICY_MAX,
             trace: false,
+            compiler: Compiler::InProcess,
         }
     }
 }
@@ -128,8 +138,10 @@ impl Node {
         } else {
             Arc::new(SystemClock::default())
         };
+        let sandbox = sandbox(&config, &secret).await?;
+        let engine = sandbox.engine().to_owned();
         let runtime = Runtime::start(Config {
-            sandbox: None,
+            sandbox: Some(sandbox),
             workers: if config.deterministic {
                 1
             } else {
@@ -174,6 +186,7 @@ impl Node {
             bound,
             pace,
             secret,
+            engine,
             contents_bytes_max: config.contents_bytes_max,
             stop: Stop::default(),
         });
@@ -269,6 +282,25 @@ async fn released(store: &std::sync::Weak<dyn Store>, grace: Duration) {
     if tokio::time::timeout(grace, gone).await.is_err() {
         tracing::warn!("the store was still in use after {} ms", grace.as_millis());
     }
+}
+
+/// What runs sandboxed code; what it compiled is kept beside the store.
+async fn sandbox(config: &NodeConfig, secret: &NodeSecret) -> Result<Arc<dyn Sandbox>, Refusal> {
+    // Code that is loaded again must be our own: its checksums take a secret.
+    let key = secret.key_of(VcId::NOBODY).to_bytes();
+    let cache = config.data.as_deref().map(|folder| CacheFolder {
+        folder: folder.join(CODE_FOLDER),
+        secret: Digest::of_fields(b"medium/1 compiled code", &[&key]).0,
+    });
+    let options = Options {
+        compiler: config.compiler.clone(),
+        cache,
+        trusted: parts::trusted(),
+        ..Options::default()
+    };
+    let engine = tokio::task::spawn_blocking(move || Engine::new(options)).await;
+    let engine = engine.map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
+    Ok(Arc::new(engine))
 }
 
 fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {

@@ -42,6 +42,7 @@ mod guard;
 mod life;
 mod listener;
 mod messages;
+mod modules;
 mod replies;
 mod reshape;
 mod vcs;
@@ -51,6 +52,7 @@ pub use extract::{BODY_MS_MAX, JSON_BYTES_MAX, SPAWN_BYTES_MAX};
 use replies::Replies;
 
 pub use messages::{KEY_BYTES_MAX, WAIT_MS_MAX};
+pub use modules::MODULE_BODY_BYTES_MAX;
 
 /// Most connections at one time; more wait in the operating system's queue.
 pub const CONNECTIONS_MAX: usize = 1_024;
@@ -91,6 +93,8 @@ pub(crate) struct ApiConfig {
     pub(crate) pace: Pace,
     /// What the keys of its VCs follow from.
     pub(crate) secret: NodeSecret,
+    /// What runs sandboxed code: its name and version.
+    pub(crate) engine: String,
     /// Largest contents that are accepted.
     pub(crate) contents_bytes_max: u64,
     /// The signal that ends it.
@@ -274,6 +278,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/vcs/{vc}/stop", life::stop),
         Route::post("/v1/vcs/{vc}/fork", life::fork),
         Route::post("/v1/vcs/{vc}/strip", reshape::strip),
+        Route::post("/v1/modules", modules::bring),
+        Route::post("/v1/vcs/{vc}/try", reshape::attempt),
         Route::post("/v1/vcs/{vc}/internalize", reshape::internalize),
         Route::post("/v1/vcs/{vc}/upgrade", reshape::upgrade),
         Route::post("/v1/vcs/{vc}/messages", messages::send),

@@ -1,5 +1,5 @@
-//! How a request becomes a VC: from a pod, a text, a native behaviour, an image or a message to a
-//! [`Birth`].
+//! How a request becomes a VC: from a pod, a text, a native behaviour, sandboxed code, an image or a
+//! message to a [`Birth`].
 //!
 //! What a pod asks for and what it gets are two things. Powers that harm nobody
 //! ([`Grants::HARMLESS`]) it gets; others are *withheld*, and shown, unless whoever spawns it names
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use genesis::export::{self, ExportError};
 use genesis::id::{MessageId, VcId};
 use genesis::image::{Code as PartCode, Image};
-use genesis::limits::JOURNAL_LEN_MAX;
+use genesis::limits::{JOURNAL_LEN_MAX, TURN_FUEL_GRANT_MAX};
 use genesis::literal::{self, Lifted};
 use genesis::message::Kind;
 use genesis::power::{Grants, Power};
@@ -56,6 +56,10 @@ pub async fn spawn(
         let what = format!("a journal keeps at most {JOURNAL_LEN_MAX} messages, not {record}");
         return Err(Refusal::new(Code::TooLarge, what));
     }
+    if let Some(fuel) = request.turn_fuel.filter(|&fuel| fuel > TURN_FUEL_GRANT_MAX) {
+        let what = format!("a turn can be granted at most {TURN_FUEL_GRANT_MAX} fuel, not {fuel}");
+        return Err(Refusal::new(Code::TooLarge, what).hint("let it do its work in several turns"));
+    }
     if let Some(name) = &request.name {
         name::given(name)?;
     }
@@ -84,6 +88,7 @@ pub async fn spawn(
     birth.grants = birth.grants.union(gate.named);
     birth.purse = spend(birth.purse, &request.purse)?;
     birth.record = request.record.unwrap_or(birth.record);
+    birth.turn_fuel = request.turn_fuel.unwrap_or(birth.turn_fuel);
     birth.own_actor = request.own_actor;
     birth.reshapers.extend(relations.reshapers);
     for (name, id) in relations.contacts {
@@ -189,6 +194,15 @@ async fn made_from(
                 argument,
             };
             return Ok(Made::Born(alone(code, Grants::HARMLESS)));
+        }
+        Source::WebAssembly { part, name } => {
+            let code = part.clone().code(runtime).await?;
+            let mut birth = alone(code, Grants::HARMLESS);
+            if let Some(name) = name {
+                name::given(name)?;
+                birth.name = Some(name.clone());
+            }
+            return Ok(Made::Born(birth));
         }
         Source::Image(bytes) => return Ok(Made::Frozen(Frozen::File(bytes.clone()))),
         Source::Message(text) => return message(runtime, text).await,
@@ -356,6 +370,7 @@ async fn thaw(
         name,
         purse,
         record,
+        turn_fuel,
         ..
     } = request;
     let (mut image, gate) = blocking(move || {
@@ -374,6 +389,7 @@ async fn thaw(
         image.grants = image.grants.union(gate.named);
         image.purse = spend(image.purse, &purse)?;
         image.record = record.unwrap_or(image.record);
+        image.turn_fuel = turn_fuel.unwrap_or(image.turn_fuel);
         Ok((image, gate))
     })
     .await?;

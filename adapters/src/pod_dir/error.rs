@@ -181,7 +181,7 @@ pub enum PodError {
     },
     /// A part names no contents, or more than one.
     #[error(
-        "{place}: a part has one of `file`, `native`, `text`; this has {}",
+        "{place}: a part has one of `file`, `native`, `text`, `wasm`; this has {}",
         listed(found)
     )]
     PartSources {
@@ -191,12 +191,26 @@ pub enum PodError {
         found: Vec<&'static str>,
     },
     /// A field of a part makes sense only beside another.
-    #[error("{place}: `{field}` belongs to a part that has `native`")]
+    #[error("{place}: `{field}` belongs to a part that has {beside}")]
     Misplaced {
         /// Where.
         place: Place,
         /// The field.
         field: &'static str,
+        /// Beside what it makes sense.
+        beside: &'static str,
+    },
+    /// There is no such module.
+    #[error(
+        "{place}: `{name}` is neither a part that comes with the medium (the nearest is `{nearest}`) nor a file of the pod"
+    )]
+    NoSuchModule {
+        /// Where.
+        place: Place,
+        /// What was given, cut short.
+        name: Box<str>,
+        /// The part of the binary with the most similar name.
+        nearest: &'static str,
     },
     /// A file or a directory of the pod is not there.
     #[error("{place}: there is no {want} `{path}` in the pod")]
@@ -332,16 +346,20 @@ impl PodError {
                 "split the pod: some of it can be a VC that is spawned by itself".to_owned()
             }
             Self::PartSources { .. } => {
-                r#"for example: {"file": "main.wasm"}, {"native": "echo"} or {"text": "Hello"}"#
+                r#"for example: {"wasm": "main.wasm"}, {"native": "echo"}, {"text": "Hello"} or {"file": "story.txt"}"#
                     .to_owned()
             }
-            Self::Misplaced { field, .. } => format!("remove `{field}`, or add `native`"),
+            Self::Misplaced { field, beside, .. } => format!("remove `{field}`, or add {beside}"),
+            Self::NoSuchModule { .. } => {
+                "correct the name, or put the module there: {\"wasm\": \"main.wasm\"} or {\"wasm\": \"main.wat\"}"
+                    .to_owned()
+            }
             Self::NoSuchFile { .. } => {
                 "create it, or correct the path; paths begin at the directory of this `vc.json`"
                     .to_owned()
             }
             Self::WrongKind { .. } => {
-                "`vc.json` and what `file` and `decoder` name are files, what `nested` names are directories".to_owned()
+                "`vc.json` and what `file`, `wasm` and `decoder` name are files, what `nested` names are directories".to_owned()
             }
             Self::LeavesPod { .. } => {
                 "copy what is needed into the pod and write its path as `lib/main.wasm`".to_owned()
@@ -388,6 +406,7 @@ impl PodError {
             | Self::TooMany { place, .. }
             | Self::PartSources { place, .. }
             | Self::Misplaced { place, .. }
+            | Self::NoSuchModule { place, .. }
             | Self::NoSuchFile { place, .. }
             | Self::WrongKind { place, .. }
             | Self::LeavesPod { place, .. }

@@ -82,6 +82,11 @@ impl<'a> Node<'a> {
         self.raw.starts_with('"')
     }
 
+    /// Whether the value is an object.
+    pub(super) fn is_object(&self) -> bool {
+        self.raw.starts_with('{')
+    }
+
     /// The value, which must be a string.
     pub(super) fn string(&self) -> Result<String, PodError> {
         if !self.is_string() {

@@ -9,9 +9,11 @@ use super::error::PodError;
 use super::json::{Document, Entry, Node, clip};
 use super::source::{Budget, Source};
 use super::{
-    ContactSpec, DESCRIPTION_BYTES_MAX, DecoderSpec, HOST, NestedSpec, PATH_BYTES_MAX, PartSource,
-    PartSpec, PatternCheck, PodDir, PurseSpec, RestartSpec, VCS_MAX, is_name,
+    ArgumentSpec, ContactSpec, DESCRIPTION_BYTES_MAX, DecoderSpec, HOST, ModuleSpec, NestedSpec,
+    PATH_BYTES_MAX, PartSource, PartSpec, PatternCheck, PodDir, PurseSpec, RestartSpec, VCS_MAX,
+    is_name,
 };
+use crate::parts;
 
 /// A field of an object, with an example of it.
 pub(super) type Field = (&'static str, &'static str);
@@ -33,6 +35,7 @@ pub(super) const VC_FIELDS: &[Field] = &[
     ("durable", "true"),
     ("record", "1000"),
     ("idle_ms", "60000"),
+    ("turn_fuel", "5000000"),
 ];
 
 /// The fields of a part.
@@ -40,11 +43,15 @@ pub(super) const PART_FIELDS: &[Field] = &[
     ("file", r#""main.wasm""#),
     ("native", r#""say""#),
     ("text", r#""Hello, World!""#),
+    ("wasm", r#""limb-v1""#),
     ("version", "1"),
     ("argument", r#""Hello, World!""#),
     ("role", r#""judge""#),
     ("decoder", r#""decoders/csv.wasm""#),
 ];
+
+/// The fields of an argument that is a file.
+pub(super) const ARGUMENT_FIELDS: &[Field] = &[("file", r#""game.ch8""#)];
 
 /// The fields of a purse.
 pub(super) const PURSE_FIELDS: &[Field] = &[
@@ -138,6 +145,10 @@ impl Reader<'_> {
             .map(|node| node.whole_within(limits::JOURNAL_LEN_MAX))
             .transpose()?;
         pod.idle_ms = whole(&mut fields, "idle_ms")?;
+        pod.turn_fuel = fields
+            .take("turn_fuel")
+            .map(|node| at_most(&node, limits::TURN_FUEL_GRANT_MAX))
+            .transpose()?;
 
         let parts = match fields.take("parts") {
             Some(node) => node.list(limits::PARTS_MAX)?,
@@ -201,7 +212,7 @@ impl Reader<'_> {
             .take("decoder")
             .map(|node| self.decoder(&node, source))
             .transpose()?;
-        let found: Vec<_> = ["file", "native", "text"]
+        let found: Vec<_> = ["file", "native", "text", "wasm"]
             .into_iter()
             .filter_map(|kind| Some((kind, fields.take(kind)?)))
             .collect();
@@ -228,13 +239,27 @@ impl Reader<'_> {
                     .transpose()?,
             }));
         }
-        for (field, node) in [("version", &version), ("argument", &argument)] {
-            if let Some(node) = node {
-                return Err(PodError::Misplaced {
-                    place: node.place(),
-                    field,
-                });
-            }
+        if let Some(node) = &version {
+            return Err(PodError::Misplaced {
+                place: node.place(),
+                field: "version",
+                beside: "`native`",
+            });
+        }
+        if *kind == "wasm" {
+            return Ok(part(PartSource::WebAssembly {
+                module: self.module(value, source)?,
+                argument: argument
+                    .map(|node| self.argument(&node, source))
+                    .transpose()?,
+            }));
+        }
+        if let Some(node) = &argument {
+            return Err(PodError::Misplaced {
+                place: node.place(),
+                field: "argument",
+                beside: "`native` or `wasm`",
+            });
         }
         if *kind == "text" {
             let text = value.string_within(limits::CONTENTS_INLINE_MAX)?;
@@ -243,6 +268,46 @@ impl Reader<'_> {
         let path = value.string()?;
         let contents = source.contents(&|| value.place(), &path, &mut self.budget)?;
         Ok(part(PartSource::File { path, contents }))
+    }
+
+    /// A module: a name without `.` and `/` is one of the binary's, unless only a file has it.
+    fn module(&mut self, node: &Node<'_>, source: &Source<'_>) -> Result<ModuleSpec, PodError> {
+        let text = node.string()?;
+        if parts::part(&text).is_some() {
+            return Ok(ModuleSpec::BuiltIn(text));
+        }
+        match source.contents(&|| node.place(), &text, &mut self.budget) {
+            Ok(contents) => Ok(ModuleSpec::File {
+                path: text,
+                contents,
+            }),
+            Err(PodError::NoSuchFile { place, .. }) => Err(PodError::NoSuchModule {
+                place,
+                nearest: parts::nearest(&text).unwrap_or_default(),
+                name: clip(&text).into(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What sandboxed code begins with: a text, or `{"file": …}`.
+    fn argument(&mut self, node: &Node<'_>, source: &Source<'_>) -> Result<ArgumentSpec, PodError> {
+        if !node.is_object() {
+            let text = node.string_within(limits::CONTENTS_INLINE_MAX)?;
+            return Ok(ArgumentSpec::Text(text));
+        }
+        let mut fields = Fields::of(node, ARGUMENT_FIELDS)?;
+        let file = fields.need("file")?;
+        let path = file.string()?;
+        let contents = source.contents(&|| file.place(), &path, &mut self.budget)?;
+        if contents.len() > limits::CONTENTS_INLINE_MAX as u64 {
+            return Err(PodError::TooLong {
+                place: file.place(),
+                bytes: usize::try_from(contents.len()).unwrap_or(usize::MAX),
+                bytes_max: limits::CONTENTS_INLINE_MAX,
+            });
+        }
+        Ok(ArgumentSpec::File { path, contents })
     }
 
     fn decoder(&mut self, node: &Node<'_>, source: &Source<'_>) -> Result<DecoderSpec, PodError> {
@@ -333,6 +398,19 @@ fn text(
 
 fn whole(fields: &mut Fields<'_>, field: &str) -> Result<Option<u64>, PodError> {
     fields.take(field).map(|node| node.whole()).transpose()
+}
+
+/// A whole number with a bound.
+fn at_most(node: &Node<'_>, max: u64) -> Result<u64, PodError> {
+    let value = node.whole()?;
+    if value > max {
+        return Err(PodError::TooLarge {
+            place: node.place(),
+            value,
+            max,
+        });
+    }
+    Ok(value)
 }
 
 fn name(node: &Node<'_>) -> Result<String, PodError> {
@@ -462,7 +540,7 @@ fn nearest(field: &str, known: &[&'static str]) -> &'static str {
 }
 
 /// Levenshtein's distance: how many characters to insert, remove or replace.
-fn edits(given: &[char], known: &str) -> usize {
+pub(crate) fn edits(given: &[char], known: &str) -> usize {
     let mut row: Vec<usize> = (0..=given.len()).collect();
     for (line, wanted) in known.chars().enumerate() {
         let mut next = vec![line + 1];

@@ -228,8 +228,12 @@ mod tests {
                 limits::CONTENTS_INLINE_MAX,
             ),
             (
-                "/$defs/part/properties/argument/maxLength",
+                "/$defs/part/properties/argument/oneOf/0/maxLength",
                 limits::CONTENTS_INLINE_MAX,
+            ),
+            (
+                "/properties/turn_fuel/maximum",
+                usize::try_from(limits::TURN_FUEL_GRANT_MAX).unwrap(),
             ),
         ] {
             assert_eq!(schema.pointer(pointer), Some(&json!(bound)), "{pointer}");
@@ -264,6 +268,10 @@ mod tests {
             r#"{"name": "a", "parts": [{}]}"#,
             r#"{"name": "a", "parts": [{"file": "f", "text": "t"}]}"#,
             r#"{"name": "a", "parts": [{"text": "t", "argument": "x"}]}"#,
+            r#"{"name": "a", "parts": [{"wasm": "hello", "native": "echo"}]}"#,
+            r#"{"name": "a", "parts": [{"wasm": "hello", "version": 1}]}"#,
+            r#"{"name": "a", "parts": [{"wasm": "hello", "argument": {"path": "x"}}]}"#,
+            r#"{"name": "a", "turn_fuel": 18446744073709551615}"#,
             r#"{"name": "a", "grants": ["fly"]}"#,
             r#"{"name": "a", "grants": ["send", "send"]}"#,
             r#"{"name": "a", "contacts": {"host": "b"}}"#,

@@ -7,7 +7,10 @@ use genesis::power::Power;
 use serde::Serialize;
 
 use super::source::VC_JSON;
-use super::{Contents, DecoderSpec, PartSource, PartSpec, PodDir, PurseSpec, RestartSpec};
+use super::{
+    ArgumentSpec, Contents, DecoderSpec, ModuleSpec, PartSource, PartSpec, PodDir, PurseSpec,
+    RestartSpec,
+};
 
 /// The text of a VC's `vc.json`, fields in the order of the schema.
 pub(super) fn vc_json(pod: &PodDir) -> String {
@@ -34,6 +37,7 @@ pub(super) fn vc_json(pod: &PodDir) -> String {
         durable: pod.durable,
         record: pod.record,
         idle_ms: pod.idle_ms,
+        turn_fuel: pod.turn_fuel,
     };
     let mut text = serde_json::to_string_pretty(&written)
         .expect("strings, numbers and maps with string keys have a JSON form");
@@ -50,6 +54,14 @@ pub(super) fn files(pod: &PodDir, prefix: &str, files: &mut BTreeMap<String, Con
     for part in &pod.parts {
         if let PartSource::File { path, contents } = &part.source {
             files.insert(format!("{prefix}{path}"), contents.clone());
+        }
+        if let PartSource::WebAssembly { module, argument } = &part.source {
+            if let ModuleSpec::File { path, contents } = module {
+                files.insert(format!("{prefix}{path}"), contents.clone());
+            }
+            if let Some(ArgumentSpec::File { path, contents }) = argument {
+                files.insert(format!("{prefix}{path}"), contents.clone());
+            }
         }
         if let Some(DecoderSpec::File { path, contents }) = &part.decoder {
             files.insert(format!("{prefix}{path}"), contents.clone());
@@ -89,6 +101,8 @@ struct Written<'a> {
     record: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_fuel: Option<u64>,
 }
 
 #[derive(Default, Serialize)]
@@ -100,13 +114,22 @@ struct WrittenPart<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    wasm: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    argument: Option<&'a str>,
+    argument: Option<WrittenArgument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decoder: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WrittenArgument<'a> {
+    Text(&'a str),
+    File { file: &'a str },
 }
 
 impl<'a> WrittenPart<'a> {
@@ -127,7 +150,18 @@ impl<'a> WrittenPart<'a> {
             } => Self {
                 native: Some(name),
                 version: *version,
-                argument: argument.as_deref(),
+                argument: argument.as_deref().map(WrittenArgument::Text),
+                ..Self::default()
+            },
+            PartSource::WebAssembly { module, argument } => Self {
+                wasm: Some(match module {
+                    ModuleSpec::BuiltIn(name) => name,
+                    ModuleSpec::File { path, .. } => path,
+                }),
+                argument: argument.as_ref().map(|argument| match argument {
+                    ArgumentSpec::Text(text) => WrittenArgument::Text(text),
+                    ArgumentSpec::File { path, .. } => WrittenArgument::File { file: path },
+                }),
                 ..Self::default()
             },
         };

@@ -1,4 +1,4 @@
-//! Changes of a body: parts that are taken out, taken in and replaced.
+//! Changes of a body: parts that are tried, taken out, taken in and replaced.
 
 use axum::Json as Answered;
 use axum::extract::State;
@@ -10,11 +10,13 @@ use genesis::refusal::{Code, Refusal};
 use serde::Deserialize;
 
 use actors::birth::{CodeBirth, PartBirth};
-use actors::view::{Consent, Reshaped, Stripped};
+use actors::runtime::Runtime;
+use actors::view::{Consent, Reshaped, Stripped, Trial};
 
 use super::Api;
 use super::extract::{Json, Vc, message_id};
 use super::failure::{Answer, malformed};
+use crate::parts::WasmPart;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,50 +33,64 @@ pub(super) async fn strip(
     Ok(Answered(api.runtime().strip(id, occurrence).await?))
 }
 
-/// A part as it is written: one of `native`, `base64`, `message`, and what belongs to it.
+/// A part as it is written: one of `native`, `wasm`, `base64`, `message`, and what belongs to it.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PartRequest {
     native: Option<String>,
     version: Option<u32>,
     argument: Option<String>,
+    wasm: Option<String>,
+    base64_argument: Option<String>,
     base64: Option<String>,
     decoder: Option<String>,
     message: Option<String>,
 }
 
 impl PartRequest {
-    fn part(self, role: Option<String>) -> Result<Part, Refusal> {
+    async fn part(self, role: Option<String>, runtime: &Runtime) -> Result<Part, Refusal> {
         let Self {
             native,
             version,
             argument,
+            wasm,
+            base64_argument,
             base64,
             decoder,
             message,
         } = self;
-        if native.is_none() && (version.is_some() || argument.is_some()) {
-            return Err(malformed("`version` and `argument` belong to `native`"));
+        if native.is_none() && version.is_some() {
+            return Err(malformed("`version` belongs to `native`"));
+        }
+        if native.is_none() && wasm.is_none() && argument.is_some() {
+            return Err(malformed("`argument` belongs to `native` or `wasm`"));
+        }
+        if wasm.is_none() && base64_argument.is_some() {
+            return Err(malformed("`base64_argument` belongs to `wasm`"));
         }
         if base64.is_none() && decoder.is_some() {
             return Err(malformed("`decoder` belongs to `base64`"));
         }
-        let code = match (native, base64, message) {
-            (Some(name), None, None) => CodeBirth::Native {
+        let code = match (native, wasm, base64, message) {
+            (Some(name), None, None, None) => CodeBirth::Native {
                 name,
                 version,
                 argument: argument.unwrap_or_default().into(),
             },
-            (None, Some(text), None) => {
+            (None, Some(module), None, None) => {
+                let part = WasmPart::new(module, argument, base64_argument.as_deref());
+                part.map_err(malformed)?.code(runtime).await?
+            }
+            (None, None, Some(text), None) => {
                 let decoder = decoder.map(|text| text.parse()).transpose();
                 let decoder = decoder.map_err(|error| malformed(format!("`decoder`: {error}")))?;
                 let contents = contents(&text)?;
                 CodeBirth::Data { contents, decoder }
             }
-            (None, None, Some(message)) => return Ok(Part::Stripped(message_id(&message)?)),
+            (None, None, None, Some(message)) => return Ok(Part::Stripped(message_id(&message)?)),
             _ => {
                 return Err(malformed(
-                    "`part` has exactly one of `native`, `base64`, `message`",
+                    "`part` has exactly one of `native`, `wasm`, `base64`, `message`",
                 ));
             }
         };
@@ -106,6 +122,34 @@ fn contents(text: &str) -> Result<Bytes, Refusal> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct TryRequest {
+    part: PartRequest,
+    occurrence: Option<u64>,
+    role: Option<String>,
+    replay: Option<u32>,
+}
+
+/// Finds out what a part is worth to a body, which is not touched.
+pub(super) async fn attempt(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Json(request): Json<TryRequest>,
+) -> Answer<Answered<Trial>> {
+    let Part::New(part) = request.part.part(request.role, api.runtime()).await? else {
+        return Err(
+            malformed("a stripped part is tried when it is internalized")
+                .hint("internalize it: if it is refused, it stays where it is")
+                .into(),
+        );
+    };
+    let trial = api
+        .runtime()
+        .try_part(id, request.occurrence, part, request.replay);
+    Ok(Answered(trial.await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct InternalizeRequest {
     part: PartRequest,
     #[serde(default)]
@@ -132,7 +176,7 @@ pub(super) async fn internalize(
 ) -> Answer<Answered<Reshaped>> {
     let consent = consent(request.r#override, request.replay)?;
     let named = request.role.is_some();
-    let done = match request.part.part(request.role)? {
+    let done = match request.part.part(request.role, api.runtime()).await? {
         Part::New(part) => api.runtime().internalize(id, part, consent).await?,
         Part::Stripped(_) if named => {
             return Err(malformed("a stripped part comes as it was: no `role`").into());
@@ -159,7 +203,7 @@ pub(super) async fn upgrade(
     Vc(id): Vc,
     Json(request): Json<UpgradeRequest>,
 ) -> Answer<Answered<Reshaped>> {
-    let Part::New(part) = request.part.part(request.role)? else {
+    let Part::New(part) = request.part.part(request.role, api.runtime()).await? else {
         return Err(malformed("a stripped part cannot replace another")
             .hint("internalize it, and strip the old one")
             .into());

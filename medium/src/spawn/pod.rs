@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use actors::behaviour::Natives;
 use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::runtime::Runtime;
+use adapters::parts;
 use adapters::pod_dir::{
-    ContactSpec, Contents, DecoderSpec, PartSource, PartSpec, PodDir, PodError, PurseSpec,
-    embedded, embedded_pod,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, ModuleSpec, PartSource, PartSpec, PodDir,
+    PodError, PurseSpec, embedded, embedded_pod,
 };
 use bytes::Bytes;
 use genesis::id::{Digest, VcId};
@@ -77,13 +78,19 @@ pub(super) async fn lift_pod(
         gate: *gate,
         bytes_left: PARTS_BYTES_MAX.min(policy.contents_bytes_max),
         bytes_max: PARTS_BYTES_MAX.min(policy.contents_bytes_max),
+        modules: BTreeMap::new(),
     };
-    let (birth, withheld) = blocking(move || {
+    let (birth, lift) = blocking(move || {
         let birth = lift.birth(pod, &BTreeSet::new())?;
-        Ok((birth, lift.gate.withheld))
+        Ok((birth, lift))
     })
     .await?;
-    gate.withheld = withheld;
+    gate.withheld = lift.gate.withheld;
+    // Compiled one after the other, and each once: what is wrong with one is said with its file.
+    for (file, module) in lift.modules.into_values() {
+        let brought = runtime.bring(module).await;
+        brought.map_err(|refusal| parts::in_file(&file, refusal))?;
+    }
     Ok(birth)
 }
 
@@ -115,6 +122,8 @@ struct Lift {
     gate: Gate,
     bytes_left: u64,
     bytes_max: u64,
+    /// The modules of its parts, and in which file each is.
+    modules: BTreeMap<Digest, (String, Bytes)>,
 }
 
 impl Lift {
@@ -140,7 +149,7 @@ impl Lift {
                 ..Restart::default()
             });
         Ok(Birth {
-            turn_fuel: 0,
+            turn_fuel: pod.turn_fuel.unwrap_or_default(),
             name: Some(pod.name),
             description: pod.description,
             parts,
@@ -218,6 +227,34 @@ impl Lift {
                 argument: argument.unwrap_or_default().into(),
             },
             PartSource::Text(text) => literal_code(text),
+            PartSource::WebAssembly { module, argument } => {
+                let (file, module) = match module {
+                    ModuleSpec::BuiltIn(name) => {
+                        let part = parts::part(&name).ok_or_else(|| {
+                            let what = format!("there is no part `{name}` in the program");
+                            Refusal::new(Code::Unknown, what).who(&name)
+                        })?;
+                        (name, part.module()?)
+                    }
+                    ModuleSpec::File { path, contents } => {
+                        let bytes = self.take(&path, contents)?;
+                        let module = parts::module_of(&bytes)
+                            .map_err(|refusal| parts::in_file(&path, refusal))?;
+                        (path, module)
+                    }
+                };
+                let argument = match argument {
+                    None => Bytes::new(),
+                    Some(ArgumentSpec::Text(text)) => text.into(),
+                    Some(ArgumentSpec::File { path, contents }) => self.take(&path, contents)?,
+                };
+                let digest = Digest::of(&module);
+                self.modules.insert(digest, (file, module));
+                CodeBirth::WebAssembly {
+                    module: digest,
+                    argument,
+                }
+            }
         };
         if decoder.is_some() {
             let what = format!("a part of `{pod}` has code of its own and a `decoder`");

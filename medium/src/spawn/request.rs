@@ -8,6 +8,8 @@ use data_encoding::BASE64;
 use genesis::purse::Coin;
 use serde::{Deserialize, Serialize};
 
+use crate::parts::WasmPart;
+
 /// A request for a VC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct SpawnRequest {
     /// How many messages its journal keeps, instead of what its pod says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<u32>,
+    /// Fuel that one of its turns may take, instead of what its pod says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_fuel: Option<u64>,
     /// Whether it has an actor of its own instead of a cell.
     #[serde(default)]
     pub own_actor: bool,
@@ -51,6 +56,7 @@ impl SpawnRequest {
             purse: BTreeMap::new(),
             volatile: false,
             record: None,
+            turn_fuel: None,
             own_actor: false,
             reshapers: Vec::new(),
             contacts: BTreeMap::new(),
@@ -81,9 +87,16 @@ pub enum Source {
         /// Its argument.
         argument: String,
     },
+    /// Sandboxed code, as the only part.
+    WebAssembly {
+        /// Which, and what it begins with.
+        part: WasmPart,
+        /// What the VC is called, if nobody has that name and its owner says nothing else.
+        name: Option<String>,
+    },
 }
 
-/// A [`Source`] as it is written: an object with one of these, and what belongs to `native`.
+/// A [`Source`] as it is written: an object with one of these, and what belongs to `native` and `wasm`.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawSource {
@@ -103,6 +116,12 @@ struct RawSource {
     version: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     argument: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wasm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64_argument: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 impl TryFrom<RawSource> for Source {
@@ -118,9 +137,18 @@ impl TryFrom<RawSource> for Source {
             native,
             version,
             argument,
+            wasm,
+            base64_argument,
+            name,
         } = raw;
-        if native.is_none() && (version.is_some() || argument.is_some()) {
-            return Err("`version` and `argument` belong to `native`".to_owned());
+        if native.is_none() && version.is_some() {
+            return Err("`version` belongs to `native`".to_owned());
+        }
+        if wasm.is_none() && (base64_argument.is_some() || name.is_some()) {
+            return Err("`base64_argument` and `name` belong to `wasm`".to_owned());
+        }
+        if native.is_none() && wasm.is_none() && argument.is_some() {
+            return Err("`argument` belongs to `native` or `wasm`".to_owned());
         }
         let image = image.map(|image| {
             BASE64
@@ -128,6 +156,12 @@ impl TryFrom<RawSource> for Source {
                 .map_err(|error| format!("`image` is not base64: {error}"))
         });
         let image = image.transpose()?.map(Bytes::from);
+        let wasm = wasm
+            .map(|module| {
+                let part = WasmPart::new(module, argument.clone(), base64_argument.as_deref())?;
+                Ok::<_, String>(Self::WebAssembly { part, name })
+            })
+            .transpose()?;
         let native = native.map(|name| {
             let argument = argument.unwrap_or_default();
             Self::Native {
@@ -143,12 +177,13 @@ impl TryFrom<RawSource> for Source {
             image.map(Self::Image),
             message.map(Self::Message),
             native,
+            wasm,
         ];
         let mut named = named.into_iter().flatten();
         match (named.next(), named.next()) {
             (Some(source), None) => Ok(source),
             _ => Err(
-                "`pod` has exactly one of `path`, `embedded`, `text`, `image`, `message`, `native`"
+                "`pod` has exactly one of `path`, `embedded`, `text`, `image`, `message`, `native`, `wasm`"
                     .to_owned(),
             ),
         }
@@ -187,6 +222,12 @@ impl From<Source> for RawSource {
                 native: Some(name),
                 version,
                 argument: Some(argument),
+                ..raw
+            },
+            Source::WebAssembly { part, name } => Self {
+                wasm: Some(part.module),
+                base64_argument: (!part.argument.is_empty()).then(|| BASE64.encode(&part.argument)),
+                name,
                 ..raw
             },
         }
