@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use genesis::channel::Channel;
 use genesis::id::Digest;
 use genesis::limits::ASK_MS_DEFAULT;
@@ -94,6 +94,7 @@ pub(crate) enum Verb {
     /// Give birth to a VC and print its id
     #[command(
         after_long_help = "Examples:\n  medium spawn ./my-pod --name mine --grant spawn\n  \
+        medium spawn agent.scm --name helper\n  medium spawn counter.wat --turn-fuel 5000000\n  \
         medium spawn echo --budget fuel=100000,messages=10\n  medium spawn --text 'Hello, World!'\n  \
         medium spawn saved.image --name again"
     )]
@@ -144,6 +145,12 @@ pub(crate) enum Verb {
         after_long_help = "Examples:\n  medium remove hello\n  medium remove hello --force    # stops it first"
     )]
     Remove(Remove),
+    /// Say what a part is worth to a VC's body, which stays as it is
+    #[command(
+        after_long_help = "Exit code 1 if it would be refused.\n\nExamples:\n  medium try robot limb-v2 --role limb\n  \
+        medium try robot ./limb.wat --occurrence 3 --replay 100"
+    )]
+    Try(Try),
     /// Take a part out of a VC's body, offer it to others, and print the message it became
     #[command(
         after_long_help = "Examples:\n  medium show ring    # shows the occurrences\n  medium strip ring 1"
@@ -152,13 +159,14 @@ pub(crate) enum Verb {
     /// Take a part into a VC's body and print its occurrence
     #[command(
         after_long_help = "Examples:\n  medium internalize e counter\n  medium internalize e msg:…\n  \
-        medium internalize e notes.txt --role notes"
+        medium internalize e notes.txt --role notes\n  medium internalize robot limb.wat --role limb --replay 100"
     )]
     Internalize(Internalize),
     /// Replace a part of a VC's body and print its occurrence
     #[command(
         override_usage = "medium upgrade [OPTIONS] <VC> [OCCURRENCE] <PART>",
-        after_long_help = "Examples:\n  medium upgrade e echo\n  medium upgrade e 1 echo"
+        after_long_help = "Examples:\n  medium upgrade e echo\n  medium upgrade robot 3 limb-v2\n  \
+        medium upgrade robot limb.wat --role limb --replay 100"
     )]
     Upgrade(Upgrade),
     /// Write a VC's image to a file, to go on elsewhere
@@ -167,6 +175,22 @@ pub(crate) enum Verb {
         medium freeze notary -o - | medium --api other:7700 spawn /dev/stdin"
     )]
     Freeze(Freeze),
+    /// Play a VC that is a CHIP-8 console
+    #[command(
+        after_long_help = "Keys: 1234, qwer, asdf and zxcv are the sixteen keys; Esc or Ctrl-C ends.\n\nExamples:\n  \
+        medium spawn chip8 && medium console chip8\n  medium console chip8 --frames 60 --plain"
+    )]
+    Console(Console),
+    /// Write a folder to begin with: a part, or an agent
+    #[command(after_long_help = "Examples:\n  medium new part limb --lang wat\n  \
+        medium new part filter --lang rust\n  medium new agent helper --lang lisp")]
+    New(New),
+    /// Compile a module: what a node calls, and nobody else
+    #[command(
+        hide = true,
+        after_long_help = "Reads a module from stdin: medium compile-module"
+    )]
+    CompileModule,
     /// Show whom a VC was forked from
     #[command(after_long_help = "Examples:\n  medium lineage counter-2")]
     Lineage(One),
@@ -246,10 +270,11 @@ pub(crate) struct Demo {
 /// `spawn`.
 #[derive(Debug, Args)]
 pub(crate) struct Spawn {
-    /// A pod directory, a pod that comes with the medium, a native behaviour, an image file, or msg:…
+    /// A pod directory, a pod or part that comes with the medium, a native behaviour, a file (.wat, .wasm,
+    /// .scm, an image), or msg:…
     #[arg(required_unless_present = "text", value_name = "WHAT")]
     pub(crate) what: Option<String>,
-    /// A literal: a VC that says this text; with a native behaviour, its argument
+    /// A literal: a VC that says this text; with a native behaviour or sandboxed code, its argument
     #[arg(long, short, allow_hyphen_values = true)]
     pub(crate) text: Option<String>,
     /// What you call it; unique on the node
@@ -267,6 +292,9 @@ pub(crate) struct Spawn {
     /// Keep the last N messages it received, for replay
     #[arg(long, value_name = "N")]
     pub(crate) record: Option<u32>,
+    /// Fuel that one of its turns may take [default: 1000000, or what its pod says]
+    #[arg(long, value_name = "N")]
+    pub(crate) turn_fuel: Option<u64>,
     /// A VC that may reshape it, beside you and its host (repeatable)
     #[arg(long, value_name = "VC")]
     pub(crate) reshaper: Vec<String>,
@@ -394,6 +422,85 @@ pub(crate) struct Remove {
     pub(crate) force: bool,
 }
 
+/// `try`.
+#[derive(Debug, Args)]
+pub(crate) struct Try {
+    /// On whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// A part that comes with the medium, a native behaviour, or a file
+    pub(crate) part: String,
+    /// In the place of which part: its number in `medium show` [default: that of the same name or role]
+    #[arg(long, value_name = "N")]
+    pub(crate) occurrence: Option<u64>,
+    /// What the part would be called inside the body
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// Also let it handle the last N messages that the VC recorded
+    #[arg(long, value_name = "N")]
+    pub(crate) replay: Option<u32>,
+    /// What the part begins with, and how it is read.
+    #[command(flatten)]
+    pub(crate) about: PartAbout,
+}
+
+/// `console`.
+#[derive(Debug, Args)]
+pub(crate) struct Console {
+    /// Whom: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// End after so many frames
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) frames: Option<usize>,
+    /// Print only the last frame, as text; needs no terminal
+    #[arg(long, requires = "frames")]
+    pub(crate) plain: bool,
+}
+
+/// `new`.
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// What to begin
+    #[command(subcommand)]
+    pub(crate) kind: NewKind,
+}
+
+/// What `new` can begin.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NewKind {
+    /// A part of sandboxed code, with its test
+    Part {
+        /// What it is called, and its folder: words of a-z 0-9 with `-` between
+        name: String,
+        /// In which language
+        #[arg(long, default_value = "wat")]
+        lang: PartLanguage,
+    },
+    /// A VC that answers messages
+    Agent {
+        /// What it is called, and its folder: words of a-z 0-9 with `-` between
+        name: String,
+        /// In which language
+        #[arg(long, default_value = "lisp")]
+        lang: AgentLanguage,
+    },
+}
+
+/// Languages of parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartLanguage {
+    /// WebAssembly's text format; needs no tools
+    Wat,
+    /// Rust; needs cargo and the target wasm32v1-none
+    Rust,
+}
+
+/// Languages of agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AgentLanguage {
+    /// The Lisp that comes with the medium; needs no tools
+    Lisp,
+}
+
 /// `strip`.
 #[derive(Debug, Args)]
 pub(crate) struct Strip {
@@ -403,17 +510,31 @@ pub(crate) struct Strip {
     pub(crate) occurrence: u64,
 }
 
-/// How a part is described, for `internalize` and `upgrade`.
-#[derive(Debug, Args)]
-pub(crate) struct PartOptions {
-    /// The argument of a native behaviour
+/// What a part begins with and how it is read, wherever a part is named.
+#[derive(Debug, Default, Args)]
+pub(crate) struct PartAbout {
+    /// The argument of a native behaviour or of sandboxed code
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) argument: Option<String>,
+    /// The argument of sandboxed code: the contents of a file
+    #[arg(long, value_name = "F", conflicts_with = "argument")]
+    pub(crate) argument_file: Option<PathBuf>,
     /// The digest of the code that reads and tests a file, in hexadecimal
     #[arg(long, value_name = "HEX")]
     pub(crate) decoder: Option<Digest>,
+}
+
+/// How a part comes in, for `internalize` and `upgrade`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct PartOptions {
+    /// What the part begins with, and how it is read.
+    #[command(flatten)]
+    pub(crate) about: PartAbout,
+    /// Also let it handle the last N messages that the VC recorded: any other outcome refuses it
+    #[arg(long, value_name = "N")]
+    pub(crate) replay: Option<u32>,
     /// Skip the test of the part; the node's log says so
-    #[arg(long = "override")]
+    #[arg(long = "override", conflicts_with = "replay")]
     pub(crate) by_override: bool,
 }
 
@@ -422,7 +543,7 @@ pub(crate) struct PartOptions {
 pub(crate) struct Internalize {
     /// Into whom: an id, a name, or a path into a body
     pub(crate) vc: String,
-    /// A native behaviour, a file, or a message (msg:…)
+    /// A part that comes with the medium, a native behaviour, a file, or a message (msg:…)
     pub(crate) part: String,
     /// What the part is called inside the body
     #[arg(long)]
@@ -437,10 +558,13 @@ pub(crate) struct Internalize {
 pub(crate) struct Upgrade {
     /// Whose: an id, a name, or a path into a body
     pub(crate) vc: String,
-    /// [OCCURRENCE] <PART>: the number of the part to replace (else: the one of the same name), and a
-    /// native behaviour, a file, or a message (msg:…)
+    /// [OCCURRENCE] <PART>: the number of the part to replace (else: the one of the same name or role), and
+    /// a part that comes with the medium, a native behaviour or a file
     #[arg(num_args = 1..=2, required = true, value_name = "PART")]
     pub(crate) part: Vec<String>,
+    /// What the part is called inside the body
+    #[arg(long)]
+    pub(crate) role: Option<String>,
     /// How the part is described.
     #[command(flatten)]
     pub(crate) options: PartOptions,

@@ -17,7 +17,7 @@ pub(crate) mod events;
 pub(crate) mod found;
 pub(crate) mod seen;
 
-use seen::{Born, Node, Portrait, Sent};
+use seen::{Born, Module, Node, Portrait, Sent};
 
 /// How long a connection may take to come about: a node is near.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -315,6 +315,18 @@ impl Client {
             );
             Refusal::new(Code::Unreachable, what).hint("check `--api`: is it a node of the medium?")
         }))
+    }
+
+    /// Gives a module, or the text of one, to the node.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn bring(&self, module: Bytes) -> Result<Module, Refusal> {
+        let request = self
+            .request(Method::POST, &["v1", "modules"], &[])?
+            .header("content-type", "application/octet-stream")
+            .body(module);
+        self.read(self.answer(request).await?).await
     }
 
     /// Gives birth to a VC; `birth` is as the API takes it.

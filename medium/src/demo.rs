@@ -19,7 +19,7 @@ use crate::client::{self, Client, Manner};
 use crate::printer::{Printer, Style, clip, harmless};
 use crate::report::file_refused;
 use crate::verbs::Context;
-use crate::verbs::up::Signals;
+use crate::verbs::up::{Signals, compiler};
 
 mod place;
 
@@ -500,6 +500,7 @@ impl<'a> Tour<'a> {
         let config = NodeConfig {
             data: Some(self.place.path().join("node")),
             api: ([127, 0, 0, 1], 0).into(),
+            compiler: compiler()?,
             ..NodeConfig::default()
         };
         let node = Node::start(config).await?;

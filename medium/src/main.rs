@@ -14,11 +14,12 @@ mod verbs;
 
 use std::process::ExitCode;
 
+use adapters::wasm::compile_child;
 use clap::Parser;
 use clap::error::ErrorKind;
 use genesis::refusal::{Code, Refusal};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Verb};
 use crate::printer::Printer;
 use crate::report::{Ending, ending};
 
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(misused(&error)),
     };
+    if let Verb::CompileModule = cli.verb {
+        return compile_child();
+    }
     let global = &cli.global;
     let printer = Printer::new(global.json, global.quiet, global.no_color);
     ExitCode::from(finish(&printer, run(cli, &printer)))

@@ -8,15 +8,19 @@ use crate::demo;
 use crate::printer::Printer;
 
 mod body;
+mod console;
 mod doctor;
 mod freeze;
 mod life;
 mod list;
 mod logs;
+mod new;
 mod pages;
+mod part;
 mod send;
 mod show;
 mod spawn;
+mod trial;
 pub(crate) mod up;
 
 /// What a verb works with.
@@ -68,10 +72,15 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Wake(options) => life::signal(context, &options.vc, "wake").await,
         Verb::Stop(options) => life::signal(context, &options.vc, "stop").await,
         Verb::Remove(options) => life::remove(context, &options).await,
+        Verb::Try(options) => trial::attempt(context, &options).await,
         Verb::Strip(options) => body::strip(context, &options).await,
         Verb::Internalize(options) => body::internalize(context, &options).await,
         Verb::Upgrade(options) => body::upgrade(context, &options).await,
+        Verb::Console(options) => console::console(context, &options).await,
+        Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
+        // `main` runs it before there is a thread.
+        Verb::CompileModule => Ok(()),
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Completions(options) => pages::completions(context, &options),
         Verb::Man(options) => pages::man(context, &options),

@@ -52,6 +52,7 @@ macro_rules! pod {
 }
 
 static EMBEDDED: &[EmbeddedPod] = &[
+    pod!("cat": "vc.json"),
     pod!("counter": "vc.json"),
     pod!("echo": "vc.json"),
     pod!("hello": "vc.json"),
@@ -63,4 +64,5 @@ static EMBEDDED: &[EmbeddedPod] = &[
         "inner/inner/inner/vc.json"
         "inner/inner/inner/inner/vc.json"
         "inner/inner/inner/inner/inner/vc.json"),
+    pod!("robot": "vc.json"),
 ];

@@ -66,6 +66,13 @@ impl Reply {
     }
 }
 
+/// A module that a node has.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Module {
+    /// Its digest.
+    pub(crate) digest: String,
+}
+
 /// One VC of a list.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Summary {
@@ -208,6 +215,9 @@ pub(crate) struct Node {
     pub(crate) started_at: u64,
     /// What time it is there.
     pub(crate) now: u64,
+    /// What runs sandboxed code there.
+    #[serde(default)]
+    pub(crate) engine: Option<String>,
     /// Its counters.
     pub(crate) stats: Stats,
     /// Its store.

@@ -300,6 +300,9 @@ async fn look_at_node(client: &Client, findings: &mut Vec<Finding>) {
             "it may be of another version",
         ),
     });
+    if let Some(engine) = &node.engine {
+        findings.push(Finding::ok("sandbox", engine.clone()));
+    }
     findings.push(counters(client, node).await);
 }
 

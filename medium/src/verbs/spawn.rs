@@ -13,13 +13,19 @@ use medium::name;
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use crate::cli::{Fork, Spawn};
+use super::part::spawnable;
+use crate::cli::{Fork, PartAbout, Spawn};
+use crate::client::Client;
 use crate::client::seen::Born;
 use crate::report::file_refused;
 
 /// Gives birth to a VC.
 pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
-    let pod = pod(options.what.as_deref(), options.text)?;
+    let client = context.client()?;
+    let pod = match coded(&client, &options).await? {
+        Some(pod) => pod,
+        None => pod(options.what.as_deref(), options.text)?,
+    };
     let mut birth = Map::new();
     birth.insert("pod".to_owned(), pod);
     if let Some(name) = options.name {
@@ -43,6 +49,9 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
     if let Some(record) = options.record {
         birth.insert("record".to_owned(), record.into());
     }
+    if let Some(fuel) = options.turn_fuel {
+        birth.insert("turn_fuel".to_owned(), fuel.into());
+    }
     if options.own_actor {
         birth.insert("own_actor".to_owned(), true.into());
     }
@@ -56,7 +65,6 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
             .map(|(name, vc)| (name, vc.into()));
         birth.insert("contacts".to_owned(), Value::Object(contacts.collect()));
     }
-    let client = context.client()?;
     let born = client.spawn(&Value::Object(birth)).await?;
     if let Some(name) = &born.name_taken {
         context.printer.note(&format!(
@@ -126,8 +134,24 @@ fn print(context: Context<'_>, born: &Born) -> Result<()> {
     }
 }
 
-/// What is to be spawned, as the API takes it. In this order: a message, a directory that is there, a
-/// pod that comes with the medium, an image file that is there, a native behaviour.
+/// A VC of one part that is sandboxed code: a file with code that is there, or a part that comes with the
+/// medium; directories and pods that come with it go before.
+async fn coded(client: &Client, options: &Spawn) -> Result<Option<Value>, Refusal> {
+    let Some(what) = options.what.as_deref() else {
+        return Ok(None);
+    };
+    if Path::new(what).is_dir() || (embedded_pod(what).is_some() && options.text.is_none()) {
+        return Ok(None);
+    }
+    let about = PartAbout {
+        argument: options.text.clone(),
+        ..PartAbout::default()
+    };
+    spawnable(client, what, &about).await
+}
+
+/// What is to be spawned, as the API takes it, if it is no code. In this order: a message, a directory that
+/// is there, a pod that comes with the medium, an image file that is there, a native behaviour.
 fn pod(what: Option<&str>, text: Option<String>) -> Result<Value, Refusal> {
     let Some(what) = what else {
         return Ok(json!({ "text": text.unwrap_or_default() }));

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use adapters::wasm::Compiler;
 use anyhow::Result;
 use genesis::protocol::digest_of_protocol;
 use genesis::refusal::{Code, Refusal};
@@ -13,6 +14,8 @@ use super::Context;
 use crate::cli::{Global, Up};
 use crate::client::found::data_folder;
 
+/// The verb by which this program compiles a module and does nothing else.
+const COMPILE: &str = "compile-module";
 /// The variable that says how much a node says of itself on stderr: `info`, `actors=debug`, …
 const LOG: &str = "MEDIUM_LOG";
 
@@ -78,6 +81,18 @@ fn ready(context: Context<'_>, options: &Up, node: &Node) -> Result<()> {
     Ok(())
 }
 
+/// This program, as the compiler of what others wrote.
+pub(crate) fn compiler() -> Result<Compiler, Refusal> {
+    let program = std::env::current_exe().map_err(|error| {
+        let what = format!("this program does not find itself, to compile modules: {error}");
+        Refusal::new(Code::Io, what)
+    })?;
+    Ok(Compiler::Child {
+        program,
+        args: vec![COMPILE.into()],
+    })
+}
+
 fn config(global: &Global, options: &Up) -> Result<NodeConfig, Refusal> {
     Ok(NodeConfig {
         data: if options.ephemeral {
@@ -92,6 +107,7 @@ fn config(global: &Global, options: &Up) -> Result<NodeConfig, Refusal> {
         seed: options.seed,
         workers: options.workers,
         memory_bytes_max: options.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
+        compiler: compiler()?,
         ..NodeConfig::default()
     })
 }

@@ -1,0 +1,105 @@
+//! `new`: folders to begin with.
+
+use std::fs;
+use std::path::Path;
+
+use adapters::pod_dir::is_name;
+use anyhow::Result;
+use genesis::refusal::{Code, Refusal};
+use serde_json::json;
+
+use super::Context;
+use crate::cli::{AgentLanguage, New, NewKind, PartLanguage};
+use crate::report::file_refused;
+
+/// What stands for the name in a template.
+const NAME: &str = "NAME";
+
+/// A file of a template: its path, and what is in it.
+type File = (&'static str, &'static str);
+
+/// Takes a file of a template, which has the path that it will have and the ending `.in`.
+macro_rules! template {
+    ($folder:literal: $($path:literal from $file:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../templates/", $folder, "/", $file)))),+]
+    };
+}
+
+const WAT: &[File] = template!("part-wat":
+    "vc.json" from "vc.json.in",
+    "NAME.wat" from "part.wat.in",
+    "README.md" from "README.md.in",
+);
+const LISP: &[File] = template!("agent-lisp":
+    "vc.json" from "vc.json.in",
+    "agent.scm" from "agent.scm.in",
+    "README.md" from "README.md.in",
+);
+
+/// Writes a folder of a template.
+pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
+    let (name, template) = match &options.kind {
+        NewKind::Part { name, lang } => (
+            name,
+            match lang {
+                PartLanguage::Wat => WAT,
+                PartLanguage::Rust => WAT,
+            },
+        ),
+        NewKind::Agent { name, lang } => (
+            name,
+            match lang {
+                AgentLanguage::Lisp => LISP,
+            },
+        ),
+    };
+    let files = written(name, template)?;
+    let printer = context.printer;
+    if printer.is_json() {
+        printer.json(&json!({ "folder": name, "files": files }))?;
+    } else {
+        printer.text(name)?;
+    }
+    printer.note(&format!("`{name}/README.md` has the commands to run it"));
+    Ok(())
+}
+
+/// Writes the files of a template into a new folder; their paths.
+fn written(name: &str, template: &[File]) -> Result<Vec<String>, Refusal> {
+    if !is_name(name) {
+        let what = format!("`{name}` is not a name");
+        return Err(Refusal::new(Code::Malformed, what)
+            .who(name)
+            .hint("words of a-z 0-9 with single `-` or `_` between them, as `word-count2`"));
+    }
+    let folder = Path::new(name);
+    fs::create_dir(folder).map_err(|error| file_refused("create", folder, &error))?;
+    let mut paths = Vec::with_capacity(template.len());
+    for (path, text) in template {
+        let path = path.replace(NAME, name);
+        let file = folder.join(&path);
+        if let Some(inner) = file.parent() {
+            fs::create_dir_all(inner).map_err(|error| file_refused("create", inner, &error))?;
+        }
+        fs::write(&file, text.replace(NAME, name))
+            .map_err(|error| file_refused("write", &file, &error))?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        for name in ["A b", "../x", "", "a/b"] {
+            assert_eq!(
+                written(name, WAT).unwrap_err().code,
+                Code::Malformed,
+                "{name}"
+            );
+        }
+    }
+}
