@@ -216,6 +216,8 @@ pub struct Portrait {
     pub journal: (u64, u32),
     /// After how many idle milliseconds it goes to sleep; 0 for never by itself.
     pub idle_ms: u64,
+    /// Fuel that one of its turns may take.
+    pub turn_fuel: u64,
 }
 
 /// One line of a VC's log.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, VcId};
+use genesis::limits::TURN_FUEL_MAX;
 use genesis::image::ImagePart;
 use genesis::refusal::{Code, Refusal};
 
@@ -104,6 +105,10 @@ impl Worker {
                 .and_then(|more| more.journal.as_ref())
                 .map_or((0, image.record), |journal| (journal.len(), image.record)),
             idle_ms: image.idle_ms,
+            turn_fuel: match image.turn_fuel {
+                0 => TURN_FUEL_MAX,
+                granted => granted,
+            },
         })
     }
 
