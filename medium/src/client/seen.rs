@@ -156,6 +156,15 @@ pub(crate) struct Portrait {
     pub(crate) journal: (u64, u64),
     /// After how many idle milliseconds it goes to sleep.
     pub(crate) idle_ms: u64,
+    /// Fuel that one of its turns may take.
+    #[serde(default)]
+    pub(crate) turn_fuel: u64,
+    /// All channels it needs.
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
+    /// All channels it gives.
+    #[serde(default)]
+    pub(crate) gives: Vec<String>,
 }
 
 /// One part of a body.

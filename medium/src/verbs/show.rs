@@ -30,6 +30,8 @@ const FACTS_FIRST: [&str; 9] = [
     "sent_at",
     "expires_at",
 ];
+/// Digits of a module's digest that a screen shows.
+const DIGITS_MAX: usize = 12;
 /// Most contacts, set-aside messages and the like that one screen shows.
 const ROWS_MAX: usize = 12;
 
@@ -83,6 +85,8 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
         ("body", parts(vc)),
         ("shape", dimensions(&vc.shape)),
         ("grants", none_as_dash(&vc.grants.join(" "))),
+        ("needs", none_as_dash(&vc.needs.join(" "))),
+        ("gives", none_as_dash(&vc.gives.join(" "))),
         ("denied", none_as_dash(&vc.denied.join(" "))),
         ("hunger", none_as_dash(&vc.hunger.join(" "))),
         ("contacts", contacts(vc)),
@@ -92,6 +96,7 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
             vc.accept.clone().unwrap_or_else(|| "everything".to_owned()),
         ),
         ("purse", summary.purse.to_string()),
+        ("a turn", format!("at most {} fuel", vc.turn_fuel)),
         (
             "mailbox",
             format!("{} waiting, {} timers", summary.mailbox, vc.timers),
@@ -120,7 +125,7 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
 
 fn parts(vc: &Portrait) -> String {
     let line = |part: &crate::client::seen::Part| {
-        let mut line = format!("{}  {}, {} bytes", part.occurrence, part.code, part.bytes);
+        let mut line = format!("{}  {}, {} bytes", part.occurrence, brief(&part.code), part.bytes);
         for (word, texts) in [
             ("as", part.role.as_slice()),
             ("gives", &part.gives),
@@ -134,6 +139,14 @@ fn parts(vc: &Portrait) -> String {
     };
     let lines: Vec<_> = vc.body.iter().map(line).collect();
     format!("{}\ndigest {}", rows(&lines), vc.body_digest)
+}
+
+/// What a part is, on a screen: of a module, the first digits of its digest and its size.
+fn brief(code: &str) -> String {
+    match code.strip_prefix("wasm ").and_then(|rest| rest.split_once(' ')) {
+        Some((module, size)) => format!("wasm {} {size}", crate::printer::clip(module, DIGITS_MAX)),
+        None => code.to_owned(),
+    }
 }
 
 fn contacts(vc: &Portrait) -> String {
