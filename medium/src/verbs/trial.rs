@@ -138,7 +138,7 @@ fn scored(prefix: &str, scores: &Scores) -> Vec<(String, String)> {
     let mut lines = vec![line("ok", i64::from(scores.ok), &scores.why)];
     lines.extend(
         scores
-            .scores
+            .measured
             .iter()
             .map(|score| line(&score.name, score.value, &score.why)),
     );
