@@ -9,8 +9,8 @@ use genesis::channel::Channel;
 use genesis::id::{Digest, VcId};
 use genesis::image::ImagePart;
 use genesis::limits::{
-    CONTACTS_MAX, CONTENTS_INLINE_MAX, DEPTH_MAX, EFFECTS_MAX, EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS,
-    MESSAGE_CONTACTS_MAX,
+    CONTACTS_MAX, CONTENTS_INLINE_MAX, CONTENTS_READ_MAX, DEPTH_MAX, EFFECTS_MAX,
+    EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS, MESSAGE_CONTACTS_MAX,
 };
 use genesis::message::Kind;
 use genesis::power::{Grants, Power};
@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::behaviour::Fault;
 use crate::birth::{Birth, CodeBirth};
 use crate::cell::Part;
+use crate::contents::{Shelf, held};
 use crate::enclave::Guest;
 use crate::handle::{Entry, Handle};
 use crate::letter::{Contents, Letter, Spare};
@@ -242,6 +243,8 @@ pub struct Effects<'a> {
     pub(crate) contacts: &'a mut Option<Box<Contacts>>,
     pub(crate) list: &'a mut Vec<Effect>,
     pub(crate) spare: &'a mut Spare,
+    /// Where contents by reference are, if there is a place for them.
+    pub(crate) shelf: Option<&'a Arc<Shelf>>,
     pub(crate) ahead: bool,
     pub(crate) seed: u64,
     pub(crate) draws: u64,
@@ -289,6 +292,23 @@ impl Effects<'_> {
         self.draws += 1;
         let keyed = mix(self.seed ^ self.me.id.hash64());
         mix(mix(keyed.wrapping_add(self.standing.turns)).wrapping_add(self.draws))
+    }
+
+    /// Reads at most `len` bytes of this message's contents from `offset` on, fewer where they end: a
+    /// function of the message alone, wherever its contents are. Costs what sending them would.
+    ///
+    /// # Errors
+    /// [`Fault`]: `too-large` if `len` is over [`CONTENTS_READ_MAX`], `budget`, and `unknown`, `corrupt`
+    /// or `io` if the contents cannot be read.
+    pub fn read_contents(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
+        if len > CONTENTS_READ_MAX {
+            let what = format!("{len} bytes, at most {CONTENTS_READ_MAX} are read at once");
+            return Err(Fault::new(Code::TooLarge, what));
+        }
+        self.take(Coin::Fuel, FUEL_PER_EFFECT + len as u64 / 64)?;
+        let read = self.letter.read(offset, len);
+        read.map(Vec::from)
+            .map_err(|why| Fault::new(why.code, why.what))
     }
 
     /// The contact of this name, as `vc.json` or the host gave it.
@@ -681,6 +701,8 @@ impl Effects<'_> {
                 ),
             ));
         }
+        // What a state kept may have been read from disk: from here on the contents are needed again.
+        let contents = held(self.shelf, contents).map_err(|why| Fault::new(why.code, why.what))?;
         self.standing.sequence += 1;
         let now = self.letter.sent_at;
         Ok(Letter {

@@ -82,7 +82,7 @@ impl Actor for Turner {
         home: &mut Home,
     ) -> Result<(), ActorProcessingErr> {
         let id = home.id;
-        let result = taken(&mut home.seat, home.first_occurrence, errand);
+        let result = taken(&mut home.seat, home.first_occurrence, errand, &home.shared);
         home.shared
             .at(id)
             .control(Box::new(move |worker| worker.come_back(id, result)));
@@ -131,7 +131,7 @@ impl Hosted {
         let states = states_of(&mut seat, first_occurrence);
         let (id, home) = (errand.me.id, Arc::clone(shared));
         let job = Box::new(move || {
-            let mut result = taken(&mut seat, first_occurrence, errand);
+            let mut result = taken(&mut seat, first_occurrence, errand, &home);
             result.seat = Some(seat);
             home.at(id)
                 .control(Box::new(move |worker| worker.come_back(id, result)));
@@ -179,7 +179,7 @@ impl Drop for Hosted {
 }
 
 /// Takes a turn.
-fn taken(seat: &mut Seat, first_occurrence: u64, errand: Errand) -> Homecoming {
+fn taken(seat: &mut Seat, first_occurrence: u64, errand: Errand, shared: &Shared) -> Homecoming {
     let Errand {
         me,
         host,
@@ -202,6 +202,7 @@ fn taken(seat: &mut Seat, first_occurrence: u64, errand: Errand) -> Homecoming {
         contacts: &mut contacts,
         list: &mut effects,
         spare: &mut spare,
+        shelf: shared.shelf.as_ref(),
         ahead,
         seed,
         draws: 0,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use genesis::channel::Channel;
@@ -14,9 +15,13 @@ use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::contents::Reference;
 use crate::handle::Handle;
 
-/// The contents of a letter: a few bytes in place, more of them shared.
+/// The contents of a letter: a few bytes in place, more of them shared, very many elsewhere.
+///
+/// As bytes, contents by reference are the 40 of the reference: digest, then length as `u64`,
+/// little-endian. Cloned contents are the same contents, so what is sent on or kept is the reference.
 #[derive(Clone)]
 pub enum Contents {
     /// At most [`Contents::SMALL_MAX`] bytes, held in place.
@@ -28,6 +33,8 @@ pub enum Contents {
     },
     /// More bytes, shared between all who hold them.
     Shared(Bytes),
+    /// Bytes that are not in memory: over [`CONTENTS_INLINE_MAX`](genesis::limits::CONTENTS_INLINE_MAX).
+    Far(Arc<Reference>),
 }
 
 impl Contents {
@@ -39,9 +46,25 @@ impl Contents {
         bytes: [0; Self::SMALL_MAX],
     };
 
-    /// The bytes as text, if they are.
+    /// The bytes as text, if they are, and are here.
     pub fn as_text(&self) -> Option<&str> {
-        std::str::from_utf8(self).ok()
+        match self {
+            Self::Far(_) => None,
+            _ => std::str::from_utf8(self).ok(),
+        }
+    }
+
+    /// Which contents they are, if they are elsewhere.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Self::Far(reference) => Some(reference),
+            _ => None,
+        }
+    }
+
+    /// How many bytes they have, wherever they are.
+    pub fn total(&self) -> u64 {
+        self.reference().map_or(self.len() as u64, Reference::len)
     }
 
     /// The bytes they take of a mailbox's bound.
@@ -49,10 +72,10 @@ impl Contents {
         u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 
-    /// The bytes, shared.
+    /// The bytes, shared; of contents elsewhere, those of the reference.
     pub fn to_bytes(&self) -> Bytes {
         match self {
-            Self::Small { .. } => Bytes::copy_from_slice(self),
+            Self::Small { .. } | Self::Far(_) => Bytes::copy_from_slice(self),
             Self::Shared(bytes) => bytes.clone(),
         }
     }
@@ -65,6 +88,7 @@ impl Deref for Contents {
         match self {
             Self::Small { len, bytes } => &bytes[..usize::from(*len)],
             Self::Shared(bytes) => bytes,
+            Self::Far(reference) => reference.as_bytes(),
         }
     }
 }
@@ -118,7 +142,7 @@ impl From<u64> for Contents {
 
 impl PartialEq for Contents {
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        **self == **other && self.reference().is_some() == other.reference().is_some()
     }
 }
 
@@ -126,6 +150,9 @@ impl Eq for Contents {}
 
 impl fmt::Debug for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reference) = self.reference() {
+            return reference.fmt(f);
+        }
         match self.as_text() {
             Some(text) if text.len() <= 80 => write!(f, "{text:?}"),
             _ => write!(f, "{} bytes", self.len()),
@@ -135,13 +162,33 @@ impl fmt::Debug for Contents {
 
 impl Serialize for Contents {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self)
+        let mark = &Reference::MARK[..];
+        match self {
+            Self::Far(reference) => {
+                serializer.serialize_bytes(&[mark, &[1], reference.as_bytes()].concat())
+            }
+            bytes if bytes.starts_with(mark) => {
+                serializer.serialize_bytes(&[mark, &[0], bytes].concat())
+            }
+            bytes => serializer.serialize_bytes(bytes),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Contents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Bytes::deserialize(deserializer).map(Self::from)
+        let mut bytes = Bytes::deserialize(deserializer)?;
+        let Some(rest) = bytes.strip_prefix(&Reference::MARK[..]) else {
+            return Ok(Self::from(bytes));
+        };
+        if rest.first() == Some(&0) {
+            return Ok(Self::from(bytes.split_off(Reference::MARK.len() + 1)));
+        }
+        let reference = rest
+            .strip_prefix(&[1])
+            .and_then(|rest| rest.try_into().ok());
+        let reference = reference.map(|bytes| Self::Far(Arc::new(Reference::unheld(bytes))));
+        reference.ok_or_else(|| serde::de::Error::custom("a reference to contents that is none"))
     }
 }
 
@@ -316,6 +363,22 @@ impl Letter {
         self.extra.get_or_insert_default()
     }
 
+    /// Reads at most `len` bytes of the contents from `offset` on, wherever they are; fewer where they
+    /// end. Blocks, if they are elsewhere, for as long as a disk takes.
+    ///
+    /// # Errors
+    /// [`Refusal`]: `unknown` or `corrupt` if they are elsewhere and gone or damaged, `io`.
+    pub fn read(&self, offset: u64, len: usize) -> Result<Bytes, Refusal> {
+        if let Some(reference) = self.contents.reference() {
+            return reference.read(offset, len);
+        }
+        let from = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.contents.len());
+        let until = from.saturating_add(len).min(self.contents.len());
+        Ok(self.contents.to_bytes().slice(from..until))
+    }
+
     /// The bytes it takes of a mailbox's bound.
     pub fn weight(&self) -> u32 {
         self.contents.weight()
@@ -348,6 +411,11 @@ impl Letter {
             sender: asker,
             sequence: self.answers,
         });
+        if let Some(reference) = self.contents.reference() {
+            header.contents = reference.digest();
+            header.contents_bytes = reference.len();
+            return Message::by_reference(header);
+        }
         Message::inline(header, self.contents.to_bytes())
     }
 }

@@ -12,6 +12,7 @@ pub mod behaviour;
 pub mod birth;
 mod cell;
 pub mod clock;
+pub mod contents;
 pub mod effects;
 mod enclave;
 pub mod events;

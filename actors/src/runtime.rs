@@ -1,6 +1,7 @@
 //! The whole runtime as a value: start it, talk to it, shut it down. Many fit into one process.
 
 mod births;
+mod contents;
 mod lives;
 mod looking;
 mod messages;
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::behaviour::Natives;
 use crate::clock::Clock;
+use crate::contents::ContentsStore;
 use crate::letter::Letter;
 use crate::natives::natives;
 use crate::sandbox::Sandbox;
@@ -57,6 +59,8 @@ pub struct Config {
     pub store: Option<Arc<dyn Store>>,
     /// What runs code that is not trusted; without one no VC has WebAssembly parts.
     pub sandbox: Option<Arc<dyn Sandbox>>,
+    /// Where contents by reference are; without it there are none.
+    pub contents: Option<Arc<dyn ContentsStore>>,
     /// Over this many bytes of VCs and mail, idle VCs go to sleep.
     pub memory_bytes_max: usize,
     /// Whether every VC keeps the chain of its trace; always so if `deterministic`.
@@ -75,6 +79,7 @@ impl Config {
             natives: natives(),
             store: None,
             sandbox: None,
+            contents: None,
             memory_bytes_max: 1 << 30,
             trace: false,
         }

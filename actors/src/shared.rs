@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dashmap::DashMap;
 use genesis::id::{Digest, MessageId, VcId};
 use genesis::message::{Message, MessageRef};
+use genesis::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::behaviour::Natives;
 use crate::clock::Clock;
+use crate::contents::Shelf;
 use crate::events::Events;
 use crate::lane::Lane;
 use crate::letter::Letter;
@@ -33,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) modules: Modules,
     pub(crate) slow: Lane,
     pub(crate) log: Option<Arc<Log>>,
+    pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) events: Events,
     /// Names the owner gave.
     pub(crate) names: DashMap<String, VcId>,
@@ -99,6 +102,14 @@ impl Keys {
 
     pub(crate) fn get(&self, key: Digest) -> Option<KeyRow> {
         self.0.lock().rows.get(&key).cloned()
+    }
+
+    /// Forgets the keys that have expired, and with them the answers kept for them.
+    pub(crate) fn forget_expired(&self, now: Time) {
+        let mut keys = self.0.lock();
+        let KeysInner { rows, order } = &mut *keys;
+        rows.retain(|_, row| row.expires_at > now);
+        order.retain(|key| rows.contains_key(key));
     }
 
     pub(crate) fn insert(&self, key: Digest, row: KeyRow) {

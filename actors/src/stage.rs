@@ -90,6 +90,7 @@ impl Stage {
             contacts: &mut self.contacts,
             list: &mut effects,
             spare: &mut spare,
+            shelf: None,
             ahead: false,
             seed: self.seed,
             draws: 0,

@@ -12,7 +12,7 @@ use genesis::time::Time;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
-use crate::letter::Letter;
+use crate::letter::{Contents, Letter};
 use crate::life::Life;
 
 /// A message to be sent on behalf of the node's owner.
@@ -24,8 +24,8 @@ pub struct Outgoing {
     pub channel: Channel,
     /// What it asks.
     pub kind: Kind,
-    /// The contents.
-    pub contents: Bytes,
+    /// The contents, in place or by reference ([`Runtime::contents`](crate::runtime::Runtime::contents)).
+    pub contents: Contents,
     /// How long it lives, if not a day, in milliseconds.
     pub expires_ms: Option<u64>,
     /// Idempotency key: the same key is accepted once, until the message expires.
@@ -36,7 +36,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Contents for the main channel of a VC.
-    pub fn new(to: VcId, contents: impl Into<Bytes>) -> Self {
+    pub fn new(to: VcId, contents: impl Into<Contents>) -> Self {
         Self {
             to,
             channel: Channel::MAIN,

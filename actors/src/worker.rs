@@ -680,7 +680,8 @@ impl Worker {
         back.ahead = letter.ahead || letter.logged;
         back.extra_mut().asker = Some(letter.to);
         let returned = letter.contents.to_bytes();
-        if returned.len() <= genesis::limits::METADATA_VALUE_MAX {
+        let fits = returned.len() <= genesis::limits::METADATA_VALUE_MAX;
+        if fits && letter.contents.reference().is_none() {
             back.extra_mut()
                 .metadata
                 .insert("returned".to_owned(), returned);

@@ -6,11 +6,13 @@
 //! that tree is the plain BLAKE3 digest of the bytes, so a range is proven with a few hashes and
 //! without reading the rest.
 //!
+//! An empty `<hex>.pin` keeps the contents when nothing else does.
+//!
 //! Everything here blocks; from async code call it in `spawn_blocking`. One [`Contents`] owns its
 //! folder: opening one clears away what a killed node was writing.
 
 use std::fmt;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,9 +28,12 @@ use fs_err::os::unix::fs::FileExt;
 use genesis::id::Digest;
 
 pub use self::error::ContentsError;
+pub use self::reader::ContentsReader;
 use crate::store::folder::{create_private, private_file, sync_dir};
 
 mod error;
+mod port;
+mod reader;
 
 /// Bytes that are verified together.
 pub const GROUP_BYTES: u64 = 16 * 1024;
@@ -41,6 +46,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// The length behind the hashes, in bytes.
 const SUFFIX_BYTES: usize = 8;
 const OUTBOARD: &str = "obao";
+/// An empty file beside contents that the owner wants kept.
+const PIN: &str = "pin";
 
 /// The large contents of a node. Clones share them.
 #[derive(Clone, Debug)]
@@ -94,6 +101,7 @@ impl Contents {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
             hasher: Box::default(),
             len: 0,
+            expected: None,
             failed: None,
         })
     }
@@ -115,11 +123,31 @@ impl Contents {
     /// # Errors
     /// [`ContentsError::Missing`], [`ContentsError::Corrupt`] or [`ContentsError::Io`].
     pub fn reader(&self, digest: Digest) -> Result<ContentsReader, ContentsError> {
-        Ok(ContentsReader {
-            stored: self.stored(digest)?,
-            offset: 0,
-            window: Bytes::new(),
-        })
+        self.stored(digest).map(ContentsReader::new)
+    }
+
+    /// Keeps contents, or no longer, whatever else needs them; says whether they are here.
+    ///
+    /// # Errors
+    /// [`ContentsError::Io`] or [`ContentsError::Full`].
+    pub fn pin(&self, digest: Digest, on: bool) -> Result<bool, ContentsError> {
+        let path = self.inner.path(digest);
+        if !path.try_exists()? {
+            return Ok(false);
+        }
+        let pin = path.with_extension(PIN);
+        if on {
+            private_file().open(&pin)?.sync_all()?;
+        } else {
+            removed(&pin)?;
+        }
+        path.parent().map_or(Ok(()), sync_dir)?;
+        Ok(true)
+    }
+
+    /// Where the files are.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
     }
 
     /// How many bytes the contents have, or `None` if they are not here.
@@ -144,6 +172,7 @@ impl Contents {
         // replaces.
         let was_there = removed(&path)?;
         removed(&path.with_extension(OUTBOARD))?;
+        removed(&path.with_extension(PIN))?;
         if was_there && let Some(dir) = path.parent() {
             sync_dir(dir)?;
         }
@@ -409,6 +438,7 @@ pub struct ContentsWriter {
     file: BufWriter<File>,
     hasher: Box<blake3::Hasher>,
     len: u64,
+    expected: Option<Digest>,
     failed: Option<ContentsError>,
 }
 
@@ -420,11 +450,13 @@ impl fmt::Debug for ContentsWriter {
             file: _,
             hasher: _,
             len,
+            expected,
             failed,
         } = self;
         f.debug_struct("ContentsWriter")
             .field("tmp", tmp)
             .field("len", len)
+            .field("expected", expected)
             .field("failed", failed)
             .finish_non_exhaustive()
     }
@@ -438,13 +470,19 @@ impl ContentsWriter {
     /// was written.
     ///
     /// # Errors
-    /// [`ContentsError::TooLarge`], [`ContentsError::Full`] or [`ContentsError::Io`], also if an
-    /// earlier write failed; then nothing is stored.
+    /// [`ContentsError::TooLarge`], [`ContentsError::Unexpected`], [`ContentsError::Full`] or
+    /// [`ContentsError::Io`], also if an earlier write failed; then nothing is stored.
     pub fn finish(mut self) -> Result<(Digest, u64), ContentsError> {
         if let Err(error) = self.flush() {
             return Err(self.failed.unwrap_or_else(|| error.into()));
         }
         let digest = Digest(*self.hasher.finalize().as_bytes());
+        if let Some(expected) = self.expected.filter(|&expected| expected != digest) {
+            return Err(ContentsError::Unexpected {
+                expected,
+                found: digest,
+            });
+        }
         let path = self.contents.inner.path(digest);
         let data = self.file.get_mut();
         data.sync_all()?;
@@ -478,6 +516,16 @@ impl ContentsWriter {
         fs_err::rename(&self.tmp.0, &path)?;
         path.parent().map_or(Ok(()), sync_dir)?;
         Ok((digest, self.len))
+    }
+
+    /// Only contents of this digest are to be stored.
+    pub fn expect(&mut self, digest: Digest) {
+        self.expected = Some(digest);
+    }
+
+    /// Where they will be.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// How many bytes were written so far.
@@ -517,33 +565,6 @@ impl Write for ContentsWriter {
             return Err(error.clone().into());
         }
         self.file.flush().map_err(|error| self.fail(error.into()))
-    }
-}
-
-/// Contents on their way out, verified before they are handed over.
-#[derive(Debug)]
-pub struct ContentsReader {
-    stored: Stored,
-    offset: u64,
-    window: Bytes,
-}
-
-impl ContentsReader {
-    /// How many bytes the contents have in all.
-    pub fn total(&self) -> u64 {
-        self.stored.len
-    }
-}
-
-impl Read for ContentsReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.window.is_empty() {
-            self.window = self.stored.read(self.offset, WINDOW_BYTES)?;
-            self.offset += self.window.len() as u64;
-        }
-        let len = self.window.len().min(out.len());
-        out[..len].copy_from_slice(&self.window.split_to(len));
-        Ok(len)
     }
 }
 

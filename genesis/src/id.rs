@@ -60,6 +60,22 @@ impl Digest {
     }
 }
 
+/// The digest of bytes that come one piece after the other: in the end, [`Digest::of`] all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Digester(Box<blake3::Hasher>);
+
+impl Digester {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes so far.
+    pub fn digest(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))

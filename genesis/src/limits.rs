@@ -122,6 +122,11 @@ pub const COMMIT_RECORDS_MAX: usize = 4_096;
 pub const CONTENTS_FILE_MIN: usize = 64 * 1024;
 /// Largest contents a node accepts unless told otherwise, in bytes: refuse.
 pub const CONTENTS_POLICY_MAX: u64 = 1 << 40;
+/// Most bytes of contents that a turn reads at once: the turn fails.
+pub const CONTENTS_READ_MAX: usize = 16 * 1024;
+/// How long contents stay that nothing needs any more, or nothing has needed yet, in milliseconds: an
+/// hour; then a sweep removes them.
+pub const CONTENTS_IDLE_MS: u64 = 60 * 60 * 1_000;
 /// Commits a lingering message may hold back truncation before it is written again.
 pub const LOG_LAG_MAX: u64 = 1_024;
 

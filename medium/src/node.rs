@@ -153,6 +153,7 @@ impl Node {
             clock: clock.clone(),
             natives: Runtime::natives(),
             store: Some(store.clone()),
+            contents: None,
             memory_bytes_max: config.memory_bytes_max,
             trace: config.trace || config.deterministic,
         })

@@ -121,16 +121,7 @@ fn read_contents(
     let mut request = Request::of(CONTENTS_READ, request);
     let (offset, len) = (request.u64()?, request.u32()? as usize);
     request.end()?;
-    if len > CONTENTS_REFERENCE_MIN {
-        return Err(Fault::new(
-            Code::TooLarge,
-            format!("{len} bytes at once, contents are read {CONTENTS_REFERENCE_MIN} at a time"),
-        ));
-    }
-    let contents = &effects.letter.contents;
-    let from = usize::try_from(offset).map_or(contents.len(), |from| from.min(contents.len()));
-    let until = from.saturating_add(len).min(contents.len());
-    answer.extend_from_slice(&contents[from..until]);
+    answer.extend_from_slice(&effects.read_contents(offset, len)?);
     Ok(())
 }
 
@@ -260,7 +251,7 @@ fn context(effects: &Effects<'_>, answer: &mut Vec<u8>) {
         .extra
         .as_deref()
         .map_or(0, |extra| extra.contacts.len());
-    let by_reference = u32::from(letter.contents.len() > CONTENTS_REFERENCE_MIN);
+    let by_reference = u32::from(letter.contents.total() > CONTENTS_REFERENCE_MIN as u64);
     answer.extend_from_slice(&letter.sent_at.0.to_le_bytes());
     answer.extend_from_slice(&effects.turn().to_le_bytes());
     answer.extend_from_slice(&kind.to_le_bytes());
@@ -268,7 +259,7 @@ fn context(effects: &Effects<'_>, answer: &mut Vec<u8>) {
     answer.extend_from_slice(&u32::try_from(carried).unwrap_or(u32::MAX).to_le_bytes());
     answer.extend_from_slice(&by_reference.to_le_bytes());
     answer.extend_from_slice(&letter.answers.to_le_bytes());
-    answer.extend_from_slice(&(letter.contents.len() as u64).to_le_bytes());
+    answer.extend_from_slice(&letter.contents.total().to_le_bytes());
     answer.extend_from_slice(letter.from.as_bytes());
     answer.extend_from_slice(effects.me.id.as_bytes());
     answer.extend_from_slice(effects.host.id.as_bytes());

@@ -10,6 +10,7 @@ use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::{KEY_VERSION, KeyRow, Runtime, from_store};
+use crate::contents::held;
 use crate::letter::{Contents, Extra, Letter, Parcel};
 use crate::shared::Shared;
 use crate::store::Table;
@@ -155,7 +156,17 @@ impl Runtime {
                 format!("a message lives at most {EXPIRY_MAX_MS} ms (30 days), not {lives_ms}"),
             ));
         }
-        let bytes = outgoing.contents.len();
+        let by_reference = outgoing.contents.reference().is_some();
+        if by_reference && !matches!(outgoing.kind, Kind::Tell | Kind::Reply) {
+            let what = format!(
+                "contents of {} bytes, a message of kind `{}` has at most {CONTENTS_INLINE_MAX}",
+                outgoing.contents.total(),
+                outgoing.kind.name()
+            );
+            return Err(Refusal::new(Code::TooLarge, what));
+        }
+        let contents = held(self.shared.shelf.as_ref(), outgoing.contents)?;
+        let bytes = contents.len();
         if bytes > CONTENTS_INLINE_MAX {
             return Err(Refusal::new(
                 Code::TooLarge,
@@ -170,13 +181,7 @@ impl Runtime {
                 format!("only the medium itself speaks on `{}`", outgoing.channel),
             ));
         }
-        let mut letter = Letter::new(
-            self.shared.owner,
-            sequence,
-            outgoing.to,
-            outgoing.contents,
-            now,
-        );
+        let mut letter = Letter::new(self.shared.owner, sequence, outgoing.to, contents, now);
         letter.expires_at = now.plus_ms(lives_ms);
         letter.kind = outgoing.kind;
         letter.channel = outgoing.channel;

@@ -8,10 +8,11 @@ use genesis::power::{Grants, Power};
 use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
-use super::{Config, KEY_VERSION, KeyRow, RESERVED_BIRTHS, Runtime, SWEEP, from_store};
+use super::{Config, KEY_VERSION, KeyRow, RESERVED_BIRTHS, Runtime, SWEEP, contents, from_store};
 use crate::behaviour::Natives;
 use crate::birth::Birth;
 use crate::cell::read_row;
+use crate::contents::{Shelf, adopted};
 use crate::events::Events;
 use crate::lane::Lane;
 use crate::letter::Letter;
@@ -59,6 +60,10 @@ impl Runtime {
         let gateway = Gateway::default();
         // Sequences and births of this run never meet those of another.
         gateway.sequence.0.store(epoch << 40, Ordering::Relaxed);
+        let clock = &config.clock;
+        let shelf = config
+            .contents
+            .map(|store| Shelf::new(store, Arc::clone(clock)));
         let shared = Arc::new(Shared {
             ports: (0..workers).map(|_| Port::default()).collect(),
             clock: config.clock,
@@ -66,6 +71,7 @@ impl Runtime {
             modules,
             slow: Lane::default(),
             log,
+            shelf,
             events: Events::default(),
             names: dashmap::DashMap::new(),
             gateway,
@@ -91,6 +97,7 @@ impl Runtime {
             runtime.shutdown().await;
             return Err(why);
         }
+        contents::sweep_idle(&runtime.shared).await;
         let sweeper = Arc::downgrade(&runtime.shared);
         tokio::spawn(async move {
             loop {
@@ -99,6 +106,7 @@ impl Runtime {
                     return;
                 };
                 sweep(&shared);
+                contents::sweep_idle(&shared).await;
             }
         });
         Ok(runtime)
@@ -129,8 +137,9 @@ impl Runtime {
                     }
                 }
             }
-            for letter in owed {
+            for mut letter in owed {
                 let to = letter.to;
+                letter.contents = adopted(shared.shelf.as_ref(), letter.contents);
                 self.on(to, move |worker| worker.deliver_owed(letter))
                     .await?;
             }

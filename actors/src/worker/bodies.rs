@@ -72,7 +72,7 @@ pub(super) fn accepts(pattern: &Pattern, letter: &Letter) -> Result<(), String> 
         .as_ref()
         .map(|e| e.extent.clone())
         .unwrap_or_default();
-    let bytes = i64::try_from(letter.contents.len()).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(letter.contents.total()).unwrap_or(i64::MAX);
     extent
         .0
         .entry(genesis::extent::Dimension::Bytes)

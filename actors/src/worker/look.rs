@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, VcId};
-use genesis::limits::TURN_FUEL_MAX;
 use genesis::image::ImagePart;
+use genesis::limits::TURN_FUEL_MAX;
 use genesis::refusal::{Code, Refusal};
 
 use super::bodies::body_with;

@@ -69,6 +69,7 @@ impl Worker {
             contacts: &mut cell.contacts,
             list: &mut effects,
             spare: &mut self.spare,
+            shelf: self.shared.shelf.as_ref(),
             ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
             seed: self.shared.seed,
             draws: 0,

@@ -16,6 +16,14 @@ pub enum ContentsError {
         /// How many this node accepts.
         max: u64,
     },
+    /// They are not those that were expected.
+    #[error("the contents have digest {found}, not {expected}")]
+    Unexpected {
+        /// Which were expected.
+        expected: Digest,
+        /// Which they are.
+        found: Digest,
+    },
     /// They are not here.
     #[error("there are no contents {digest}")]
     Missing {
@@ -67,7 +75,9 @@ impl From<ContentsError> for io::Error {
         let kind = match error {
             ContentsError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             ContentsError::Missing { .. } => io::ErrorKind::NotFound,
-            ContentsError::Corrupt { .. } => io::ErrorKind::InvalidData,
+            ContentsError::Unexpected { .. } | ContentsError::Corrupt { .. } => {
+                io::ErrorKind::InvalidData
+            }
             ContentsError::Full { .. } => io::ErrorKind::StorageFull,
             ContentsError::Io { .. } => io::ErrorKind::Other,
         };

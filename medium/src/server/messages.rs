@@ -69,7 +69,7 @@ pub(super) async fn send(
             }
             _ => refusal,
         })?;
-    outgoing.contents = contents;
+    outgoing.contents = contents.into();
     if wait_ms == 0 {
         let receipt = api.runtime().send(outgoing).await?;
         return Ok((StatusCode::ACCEPTED, Answered(receipt)).into_response());
