@@ -13,6 +13,7 @@ use actors::clock::{Clock, VirtualClock};
 use actors::runtime::{Config, Runtime};
 use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
+use adapters::contents::{Contents, ContentsError};
 use adapters::parts;
 use adapters::store::memory::MemoryStore;
 use adapters::store::redb::{LastRun, RedbStore};
@@ -21,6 +22,7 @@ use genesis::id::{Digest, VcId};
 use genesis::limits::CONTENTS_POLICY_MAX;
 use genesis::refusal::{Code, Refusal};
 use genesis::seal::NodeSecret;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -98,6 +100,8 @@ pub struct Node {
     bound: SocketAddr,
     folder: Option<PathBuf>,
     server: JoinHandle<()>,
+    /// Where the contents of an ephemeral node are; removed with it.
+    passing: Option<TempDir>,
     /// The API only knows it weakly: when the runtime is gone and this is dropped, the folder is free.
     store: Arc<dyn Store>,
 }
@@ -125,6 +129,7 @@ impl Node {
             .await
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
         let folder = config.data.as_deref();
+        let (contents, passing) = open_contents(folder, config.contents_bytes_max)?;
         let secret = match folder {
             _ if config.deterministic => {
                 folder::seeded_secret(folder, config.seed, was_used(store.as_ref())?)?
@@ -153,7 +158,7 @@ impl Node {
             clock: clock.clone(),
             natives: Runtime::natives(),
             store: Some(store.clone()),
-            contents: None,
+            contents: Some(Arc::new(contents.clone())),
             memory_bytes_max: config.memory_bytes_max,
             trace: config.trace || config.deterministic,
         })
@@ -189,6 +194,7 @@ impl Node {
             secret,
             engine,
             contents_bytes_max: config.contents_bytes_max,
+            contents,
             stop: Stop::default(),
         });
         let server = tokio::spawn(server::serve(listener, api.clone()));
@@ -198,6 +204,7 @@ impl Node {
             bound,
             folder: config.data,
             server,
+            passing,
             store,
         })
     }
@@ -246,6 +253,7 @@ impl Node {
             bound: _,
             folder,
             mut server,
+            passing,
             store,
         } = self;
         api.stop().give();
@@ -268,6 +276,9 @@ impl Node {
         let others = Arc::downgrade(&store);
         drop(store);
         released(&others, grace).await;
+        if let Some(Err(error)) = passing.map(TempDir::close) {
+            tracing::warn!(%error, "the contents of an ephemeral node could not be removed");
+        }
         tracing::info!("the node has stopped");
         served.and(removed)
     }
@@ -317,6 +328,36 @@ fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
         tracing::info!(folder = %folder.display(), format, "the store was migrated from an older format");
     }
     Ok(Arc::new(store))
+}
+
+/// The contents of a data folder; without one, in a folder of the system that goes when it is dropped.
+fn open_contents(
+    data: Option<&Path>,
+    bytes_max: u64,
+) -> Result<(Contents, Option<TempDir>), Refusal> {
+    let refused = |folder: &Path, what: String, full: bool| {
+        let code = if full { Code::DiskFull } else { Code::Io };
+        Refusal::new(code, what)
+            .who(folder.display())
+            .hint("check that the folder is yours to read and write")
+    };
+    let passing = if data.is_none() {
+        let made = tempfile::Builder::new()
+            .prefix("medium-contents-")
+            .tempdir();
+        let folder = std::env::temp_dir();
+        Some(made.map_err(|error| refused(&folder, error.to_string(), false))?)
+    } else {
+        None
+    };
+    let folder = data
+        .or(passing.as_ref().map(TempDir::path))
+        .unwrap_or(Path::new("."));
+    let opened = Contents::open(folder, bytes_max).map_err(|error| {
+        let full = matches!(error, ContentsError::Full { .. });
+        refused(folder, error.to_string(), full)
+    })?;
+    Ok((opened, passing))
 }
 
 /// Whether a runtime has ever run on a store: the first thing it writes is the number of its run.

@@ -20,10 +20,11 @@ use std::time::Duration;
 use actors::clock::Clock;
 use actors::runtime::Runtime;
 use actors::store::Store;
+use adapters::contents::Contents;
 use axum::Router;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use genesis::refusal::{Code, Refusal};
 use genesis::seal::NodeSecret;
 use genesis::time::Time;
@@ -35,6 +36,7 @@ use crate::stop::Stop;
 use crate::virtual_time::{Gate, Pace};
 
 mod about;
+mod contents;
 mod events;
 mod extract;
 mod failure;
@@ -47,6 +49,7 @@ mod replies;
 mod reshape;
 mod vcs;
 
+pub use contents::{DISK_RESERVE_BYTES, DOWNLOADS_MAX, REFERENCE_TYPE, UPLOADS_MAX};
 pub use events::{EVENTS_AT_ONCE, PING_MS, SEND_MS_MAX};
 pub use extract::{BODY_MS_MAX, JSON_BYTES_MAX, SPAWN_BYTES_MAX};
 use replies::Replies;
@@ -97,6 +100,8 @@ pub(crate) struct ApiConfig {
     pub(crate) engine: String,
     /// Largest contents that are accepted.
     pub(crate) contents_bytes_max: u64,
+    /// Where contents are that do not fit into a message.
+    pub(crate) contents: Contents,
     /// The signal that ends it.
     pub(crate) stop: Stop,
 }
@@ -112,6 +117,8 @@ struct Shared {
     requests: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
     bodies_kib: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
     gate: Gate,
     replies: Replies,
 }
@@ -123,6 +130,8 @@ impl Api {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
             bodies_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
             gate: Gate::new(
                 config.runtime.clone(),
                 config.clock.clone(),
@@ -244,6 +253,14 @@ impl Route {
         }
     }
 
+    fn put<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self {
+            method: "PUT",
+            path,
+            endpoint: put(handler),
+        }
+    }
+
     fn delete<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self {
             method: "DELETE",
@@ -283,6 +300,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/vcs/{vc}/internalize", reshape::internalize),
         Route::post("/v1/vcs/{vc}/upgrade", reshape::upgrade),
         Route::post("/v1/vcs/{vc}/messages", messages::send),
+        Route::post("/v1/contents", contents::store),
+        Route::put("/v1/contents", contents::store),
+        Route::post("/v1/contents/sweep", contents::sweep),
+        Route::get("/v1/contents/{digest}", contents::give),
+        Route::post("/v1/contents/{digest}/pin", contents::pin),
+        Route::delete("/v1/contents/{digest}/pin", contents::unpin),
         Route::get("/v1/messages/{message}", messages::show),
         Route::get("/v1/messages/{message}/explain", messages::explain),
     ]

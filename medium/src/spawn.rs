@@ -242,8 +242,8 @@ async fn message(runtime: &Runtime, text: &str) -> Result<Made, Refusal> {
     let kind = seen.message.header().kind;
     let contents = seen.message.contents().cloned().ok_or_else(|| {
         Refusal::new(
-            Code::Unknown,
-            format!("the contents of {id} are not on this node"),
+            Code::TooLarge,
+            format!("the contents of {id} are too long to be a VC: they are not in the message"),
         )
         .who(id)
     })?;

@@ -3,6 +3,8 @@
 
 #[path = "api/births.rs"]
 mod births;
+#[path = "api/contents.rs"]
+mod contents;
 #[path = "api/document.rs"]
 mod document;
 #[path = "api/events.rs"]

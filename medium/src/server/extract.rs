@@ -64,7 +64,7 @@ pub(super) fn message_id(text: &str) -> Result<MessageId, Refusal> {
 }
 
 /// The one variable segment of the path, decoded.
-async fn segment(parts: &mut Parts, api: &Api) -> Result<String, Refusal> {
+pub(super) async fn segment(parts: &mut Parts, api: &Api) -> Result<String, Refusal> {
     match Path::<String>::from_request_parts(parts, api).await {
         Ok(Path(text)) => Ok(text),
         Err(rejection) => Err(malformed(format!("the path: {}", rejection.body_text()))),
@@ -117,7 +117,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Api> for Json<T, MAX> {
 
 /// Reads on for a while and keeps nothing: a connection that is closed on a client that still writes
 /// takes the refusal away before it was read.
-async fn drain(mut frames: BodyDataStream) {
+pub(super) async fn drain(mut frames: BodyDataStream) {
     let mut left = DRAIN_BYTES_MAX;
     let drained = async {
         while let Some(Ok(frame)) = frames.next().await {
@@ -129,6 +129,23 @@ async fn drain(mut frames: BodyDataStream) {
     };
     // Whoever is slower than this has to do without the reason.
     let _ = tokio::time::timeout(Duration::from_millis(DRAIN_MS_MAX), drained).await;
+}
+
+/// Room in memory for so many bytes of a body.
+///
+/// # Errors
+/// [`Code::Busy`] if the bodies of other requests take it.
+pub(super) fn room(api: &Api, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    u32::try_from(bytes.div_ceil(1024))
+        .ok()
+        .and_then(|kib| api.0.bodies_kib.clone().try_acquire_many_owned(kib).ok())
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::Busy,
+                "the node is reading as many bodies as it has memory for",
+            )
+            .hint("try again in a moment")
+        })
 }
 
 /// Reads a body of at most `bytes_max` bytes, as it comes in; the permit is its room in memory.
@@ -156,17 +173,7 @@ pub(super) async fn read(
         return Err(too_large(&format!("has {size}")));
     }
     let announced = hint.exact().and_then(|len| usize::try_from(len).ok());
-    let room_kib = announced.unwrap_or(bytes_max).div_ceil(1024);
-    let room = u32::try_from(room_kib)
-        .ok()
-        .and_then(|kib| api.0.bodies_kib.clone().try_acquire_many_owned(kib).ok())
-        .ok_or_else(|| {
-            Refusal::new(
-                Code::Busy,
-                "the node is reading as many bodies as it has memory for",
-            )
-            .hint("try again in a moment")
-        })?;
+    let room = room(api, announced.unwrap_or(bytes_max))?;
     let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
     let mut frames = body.into_data_stream();
     let pause = Duration::from_millis(BODY_MS_MAX);

@@ -10,20 +10,18 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use genesis::channel::Channel;
 use genesis::id::{MessageId, VcId};
-use genesis::limits::{
-    CONTENTS_INLINE_MAX, EXPIRY_MAX_MS, METADATA_ENTRIES_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX,
-};
+use genesis::limits::{EXPIRY_MAX_MS, METADATA_ENTRIES_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX};
 use genesis::message::{Header, Kind, MessageRef};
 use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
 use serde::{Deserialize, Serialize};
 
-use actors::letter::Letter;
+use actors::letter::{Contents, Letter};
 use actors::view::{Fate, Outgoing, Receipt, Seen};
 
-use super::Api;
-use super::extract::{Msg, Params, Vc, read};
+use super::extract::{Msg, Params, Vc};
 use super::failure::{Answer, Failure, clip, malformed};
+use super::{Api, contents};
 use crate::stripped::{Stripped, whereabouts};
 
 /// How long an ask may wait, in milliseconds: refuse.
@@ -61,15 +59,8 @@ pub(super) async fn send(
     let wait_ms = bounded("wait", Some(params.wait), WAIT_MS_MAX)?.unwrap_or_default();
     outgoing.key = key(&parts.headers)?;
     outgoing.metadata = metadata(&parts.headers)?;
-    let (contents, _room) = read(body, CONTENTS_INLINE_MAX, "a message", &api)
-        .await
-        .map_err(|refusal| match refusal.code {
-            Code::TooLarge => {
-                refusal.hint("longer contents are not streamed yet: send them in pieces")
-            }
-            _ => refusal,
-        })?;
-    outgoing.contents = contents.into();
+    let (contents, _room) = contents::of_message(&api, &parts.headers, body).await?;
+    outgoing.contents = contents;
     if wait_ms == 0 {
         let receipt = api.runtime().send(outgoing).await?;
         return Ok((StatusCode::ACCEPTED, Answered(receipt)).into_response());
@@ -187,6 +178,30 @@ struct Asked {
     reply: ReplyView,
 }
 
+/// Contents in place, or what they are found by.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AnyBytesView {
+    Here(BytesView),
+    Far {
+        #[serde(rename = "ref")]
+        digest: String,
+        bytes: u64,
+    },
+}
+
+impl AnyBytesView {
+    fn of(contents: &Contents) -> Self {
+        match contents.reference() {
+            Some(reference) => Self::Far {
+                digest: reference.digest().to_string(),
+                bytes: reference.len(),
+            },
+            None => Self::Here(BytesView::of(contents)),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct ReplyView {
     /// None if the medium itself brings the question back.
@@ -195,7 +210,7 @@ struct ReplyView {
     channel: Channel,
     message: String,
     #[serde(flatten)]
-    contents: BytesView,
+    contents: AnyBytesView,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Refusal>,
 }
@@ -213,7 +228,7 @@ impl ReplyView {
             kind: letter.kind.name(),
             channel: letter.channel,
             message: id.to_string(),
-            contents: BytesView::of(&letter.contents),
+            contents: AnyBytesView::of(&letter.contents),
             error: letter.refusal(),
         })
     }

@@ -125,7 +125,12 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
 
 fn parts(vc: &Portrait) -> String {
     let line = |part: &crate::client::seen::Part| {
-        let mut line = format!("{}  {}, {} bytes", part.occurrence, brief(&part.code), part.bytes);
+        let mut line = format!(
+            "{}  {}, {} bytes",
+            part.occurrence,
+            brief(&part.code),
+            part.bytes
+        );
         for (word, texts) in [
             ("as", part.role.as_slice()),
             ("gives", &part.gives),
@@ -143,7 +148,10 @@ fn parts(vc: &Portrait) -> String {
 
 /// What a part is, on a screen: of a module, the first digits of its digest and its size.
 fn brief(code: &str) -> String {
-    match code.strip_prefix("wasm ").and_then(|rest| rest.split_once(' ')) {
+    match code
+        .strip_prefix("wasm ")
+        .and_then(|rest| rest.split_once(' '))
+    {
         Some((module, size)) => format!("wasm {} {size}", crate::printer::clip(module, DIGITS_MAX)),
         None => code.to_owned(),
     }

@@ -43,6 +43,25 @@ async fn answers_are_what_the_document_says() {
         let wrong = schema::complaint(&document, &media["schema"], answer);
         assert_eq!(wrong, None, "{method} {path}: {answer}");
     };
+    let long = vec![b'x'; 100_000];
+    let put = node.write(Method::PUT, "/v1/contents").body(long);
+    let stored: Value = put.send().await.unwrap().json().await.unwrap();
+    check("put", "/v1/contents", "201", &stored);
+    let digest = is_text(&stored["digest"]);
+    let named = node
+        .write(Method::POST, "/v1/vcs/echo/messages?wait=5000")
+        .header("content-type", "application/vnd.medium.ref+json")
+        .body(json!({"ref": digest}).to_string());
+    let by_reference: Value = named.send().await.unwrap().json().await.unwrap();
+    check("post", "/v1/vcs/{vc}/messages", "200", &by_reference);
+    assert_eq!(by_reference["reply"]["ref"], stored["digest"]);
+    let pin = format!("/v1/contents/{digest}/pin");
+    let pinned = node.post(&pin, &json!({})).await;
+    check("post", "/v1/contents/{digest}/pin", "200", &pinned);
+    let unpinned = node.delete(&pin).await;
+    check("delete", "/v1/contents/{digest}/pin", "200", &unpinned);
+    let swept = node.post("/v1/contents/sweep", &json!({})).await;
+    check("post", "/v1/contents/sweep", "200", &swept);
     check("post", "/v1/vcs", "201", &spawned);
     check("post", "/v1/vcs/{vc}/messages", "200", &asked);
     check("post", "/v1/vcs/{vc}/messages", "202", &accepted);
@@ -54,6 +73,7 @@ async fn answers_are_what_the_document_says() {
             continue;
         }
         let mut real = path.replace("{vc}", "echo").replace("{message}", message);
+        real = real.replace("{digest}", digest);
         if path == "/v1/find" {
             real.push_str("?pattern=all");
         }

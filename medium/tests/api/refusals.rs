@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::refusal::Code;
+use medium::node::NodeConfig;
 use medium::server::JSON_BYTES_MAX;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -17,6 +18,8 @@ async fn writes_need_the_token() {
         "/v1/vcs",
         "/v1/stop",
         "/v1/vcs/x/messages",
+        "/v1/contents",
+        "/v1/contents/sweep",
         "/v1/no/such/path",
     ] {
         let bare = node.request(Method::POST, path).send().await.unwrap();
@@ -153,37 +156,47 @@ async fn every_refusal_is_json() {
 
 #[tokio::test]
 async fn bodies_are_bounded_before_they_are_read() {
-    let node = Served::start(ephemeral()).await;
+    const CONTENTS_MAX: u64 = 200_000;
+    let node = Served::start(NodeConfig {
+        contents_bytes_max: CONTENTS_MAX,
+        ..ephemeral()
+    })
+    .await;
     node.spawn(&json!({"pod": {"native": "echo"}, "name": "echo"}))
         .await;
     let send = || node.write(Method::POST, "/v1/vcs/echo/messages");
-    let longest = send()
-        .body(vec![7; CONTENTS_INLINE_MAX])
+    let bytes_max = usize::try_from(CONTENTS_MAX).unwrap();
+    for len in [CONTENTS_INLINE_MAX, CONTENTS_INLINE_MAX + 1, bytes_max] {
+        let taken = send().body(vec![7; len]).send().await.unwrap();
+        assert_eq!(taken.status(), StatusCode::ACCEPTED);
+    }
+    let store = || node.write(Method::POST, "/v1/contents");
+    for request in [send(), store()] {
+        let longer = request.body(vec![7; bytes_max + 1]).send().await.unwrap();
+        let body = refused(longer, StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge).await;
+        let what = is_text(&body["what"]);
+        assert!(what.contains("200000") && what.contains("200001"), "{what}");
+    }
+    // A length that is not announced is counted as it comes in.
+    for request in [send(), store()] {
+        let endless =
+            futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![7_u8; 4096]));
+        let answer = request
+            .body(reqwest::Body::wrap_stream(endless))
+            .send()
+            .await;
+        if let Ok(answer) = answer {
+            refused(answer, StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge).await;
+        } // else the connection was closed under the sender, which is as well
+    }
+    // What reshapes a body does not come by reference.
+    let part = node.write(Method::POST, "/v1/vcs/echo/messages?kind=internalize");
+    let part = part
+        .body(vec![7; CONTENTS_INLINE_MAX + 1])
         .send()
         .await
         .unwrap();
-    assert_eq!(longest.status(), StatusCode::ACCEPTED);
-    let body = refused(
-        send()
-            .body(vec![7; CONTENTS_INLINE_MAX + 1])
-            .send()
-            .await
-            .unwrap(),
-        StatusCode::PAYLOAD_TOO_LARGE,
-        Code::TooLarge,
-    )
-    .await;
-    let what = is_text(&body["what"]);
-    assert!(what.contains("65536") && what.contains("65537"), "{what}");
-    // A length that is not announced is counted as it comes in.
-    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![7_u8; 4096]));
-    let answer = send()
-        .body(reqwest::Body::wrap_stream(endless))
-        .send()
-        .await;
-    if let Ok(answer) = answer {
-        refused(answer, StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge).await;
-    } // else the connection was closed under the sender, which is as well
+    refused(part, StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge).await;
     let fork = node
         .write(Method::POST, "/v1/vcs/echo/fork")
         .body(vec![b' '; JSON_BYTES_MAX + 1]);
