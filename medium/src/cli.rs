@@ -102,7 +102,8 @@ pub(crate) enum Verb {
     /// Send a message and print the reply
     #[command(
         after_long_help = "Examples:\n  medium send counter 3.5\n  medium send e --file letter.txt --wait 0\n  \
-        date | medium send e -\n  medium send notary once --key order-17    # accepted once, however often sent"
+        date | medium send e -\n  medium send e --file disk.img --out copy.img    # of any size\n  \
+        medium send notary once --key order-17    # accepted once, however often sent"
     )]
     Send(Send),
     /// Show a VC's log
@@ -321,6 +322,9 @@ pub(crate) struct Send {
     /// Read the contents from a file
     #[arg(long, short, value_name = "F")]
     pub(crate) file: Option<PathBuf>,
+    /// Write the reply's contents to a file, which must not be there
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     /// By which channel
     #[arg(long, short, default_value_t = Channel::MAIN)]
     pub(crate) channel: Channel,

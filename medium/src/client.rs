@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub(crate) mod contents;
 pub(crate) mod events;
 pub(crate) mod found;
 pub(crate) mod seen;
@@ -21,6 +22,8 @@ use seen::{Born, Module, Node, Portrait, Sent};
 
 /// How long a connection may take to come about: a node is near.
 const CONNECT: Duration = Duration::from_secs(3);
+/// The type of a body that only names contents.
+const REFERENCE_TYPE: &str = "application/vnd.medium.ref+json";
 /// How long an answer may take, beside what the request itself waits for.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -52,6 +55,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) expires_ms: Option<u64>,
     /// Its idempotency key.
     pub(crate) key: Option<&'a str>,
+    /// Whether what is sent only names contents that the node has: `{"ref": DIGEST}`.
+    pub(crate) by_reference: bool,
 }
 
 impl Manner<'_> {
@@ -270,10 +275,15 @@ impl Client {
                 .expires_ms
                 .map(|expires| ("expires", expires.to_string())),
         );
+        let of_type = if manner.by_reference {
+            REFERENCE_TYPE
+        } else {
+            "application/octet-stream"
+        };
         let mut request = self
             .request(Method::POST, &["v1", "vcs", vc, "messages"], &query)?
             .timeout(ANSWER.saturating_add(Duration::from_millis(manner.wait_ms)))
-            .header("content-type", "application/octet-stream")
+            .header("content-type", of_type)
             .body(contents);
         if let Some(key) = manner.key {
             request = request.header("idempotency-key", key);

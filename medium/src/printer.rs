@@ -167,6 +167,15 @@ impl Printer {
         self.complain(&line);
     }
 
+    /// How far something is: a line of its own on a terminal, over the one before.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.quiet || self.json || self.err == Reader::Program {
+            return;
+        }
+        // If nobody sees it nothing is lost.
+        let _ = write!(self.stderr.lock(), "\r{text:<78}\r");
+    }
+
     /// What failed, and the way out.
     pub(crate) fn error(&self, refusal: &Refusal) {
         self.complain(&self.render(refusal));

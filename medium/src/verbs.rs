@@ -20,6 +20,7 @@ mod part;
 mod send;
 mod show;
 mod spawn;
+mod stream;
 mod trial;
 pub(crate) mod up;
 

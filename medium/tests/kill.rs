@@ -239,3 +239,51 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
     );
     node.kill_9();
 }
+
+/// What was accepted with long contents has them after a kill, and is answered with them once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contents_of_an_acknowledged_message_survive_a_kill() {
+    const LEN: usize = 1 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let client = reqwest::Client::new();
+    let mut node = Node::up(&data);
+    let born = r#"{"pod":{"native":"echo"},"name":"echo"}"#.to_owned();
+    let spawned = post(&client, (&node.api, &node.token), "/v1/vcs", None, born);
+    assert_eq!(spawned.await.expect("the node answers").0, 201);
+    let mut answered = 0;
+    for kill in 0..10 {
+        let key = format!("key-{kill}");
+        let body: String = (0..LEN)
+            .map(|n| char::from(b"abcdefghijklmnopqrstuvwxyz"[(n + kill) % 26]))
+            .collect();
+        let told = (&*node.api, &*node.token);
+        let path = "/v1/vcs/echo/messages";
+        let sent = post(&client, told, path, Some(&key), body.clone()).await;
+        let (status, receipt) = sent.expect("the node answers");
+        assert_eq!(status, 202, "{receipt}");
+        node.kill_9();
+        node = Node::up(&data);
+        // Nothing that is needed is swept out, however little time it has been there.
+        let told = (&*node.api, &*node.token);
+        let sweep = "/v1/contents/sweep?idle=0";
+        let swept = post(&client, told, sweep, None, String::new()).await;
+        assert_eq!(swept.expect("the node answers").0, 200);
+        let path = "/v1/vcs/echo/messages?wait=10000";
+        let asked = post(&client, told, path, Some(&key), String::new()).await;
+        let (status, answer) = asked.expect("the node answers");
+        assert_eq!(
+            (status, &answer["duplicate"]),
+            (200, &true.into()),
+            "{answer}"
+        );
+        assert_eq!(answer["message"], receipt["message"]);
+        let digest = answer["reply"]["ref"].as_str().expect("a reference");
+        let url = format!("{}/v1/contents/{digest}", node.api);
+        let back = client.get(url).send().await.expect("the node answers");
+        assert!(back.text().await.expect("contents") == body, "kill {kill}");
+        answered += 1;
+    }
+    node.kill_9();
+    println!("{answered} messages of {LEN} bytes survived a kill each");
+}

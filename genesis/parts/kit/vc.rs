@@ -24,7 +24,10 @@
 //! and `vc_save` and `vc_load` (`vc::stateless!()` for a part that keeps nothing). What a part calls
 //! becomes an import of its module, so only the functions that are used are shown as its needs.
 //! Everything that touches memory is here; a part needs no `unsafe` of its own.
-#![expect(unsafe_code, reason = "the boundary of a WebAssembly module: pointers in, pointers out")]
+#![expect(
+    unsafe_code,
+    reason = "the boundary of a WebAssembly module: pointers in, pointers out"
+)]
 
 use core::cell::{Cell, UnsafeCell};
 
@@ -60,7 +63,10 @@ unsafe impl<T> Sync for Slot<T> {}
 impl<T> Slot<T> {
     /// A slot that holds `value`.
     pub const fn new(value: T) -> Self {
-        Self { value: UnsafeCell::new(value), busy: Cell::new(false) }
+        Self {
+            value: UnsafeCell::new(value),
+            busy: Cell::new(false),
+        }
     }
 
     /// Lends the value to `f`.
@@ -108,7 +114,10 @@ pub struct Scores<const N: usize> {
 impl<const N: usize> Scores<N> {
     /// The first line: `ok 1`, or `ok 0` and why. What does not fit is cut.
     pub fn new(verdict: Result<(), &[u8]>) -> Self {
-        let mut scores = Self { text: [0; N], len: 0 };
+        let mut scores = Self {
+            text: [0; N],
+            len: 0,
+        };
         match verdict {
             Ok(()) => scores.push(b"ok 1"),
             Err(why) => {
@@ -193,7 +202,10 @@ impl Context {
     }
 
     fn number<const N: usize>(&self, at: usize) -> u64 {
-        self.bytes[at..at + N].iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+        self.bytes[at..at + N]
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
     }
 
     fn id(&self, at: usize) -> [u8; 32] {
@@ -360,7 +372,10 @@ impl<const N: usize> Default for Arena<N> {
 impl<const N: usize> Arena<N> {
     /// An empty arena.
     pub const fn new() -> Self {
-        Self { bytes: UnsafeCell::new([0; N]), top: Cell::new(0) }
+        Self {
+            bytes: UnsafeCell::new([0; N]),
+            top: Cell::new(0),
+        }
     }
 
     /// The address of `len` bytes; null if they do not fit.
@@ -452,7 +467,10 @@ pub mod guest {
     }
 
     fn number(answer: &[u8]) -> u64 {
-        answer.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+        answer
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
     }
 
     /// What the medium says about this message.
@@ -591,7 +609,10 @@ pub mod guest {
             // The compiler must not learn that this is the address of a u8, behind which nothing is.
             let base = core::hint::black_box(&raw const __heap_base as usize).next_multiple_of(8);
             let end = core::arch::wasm32::memory_size::<0>() * 65536;
-            Self { base: base as *mut u32, words: (end - base) / 4 }
+            Self {
+                base: base as *mut u32,
+                words: (end - base) / 4,
+            }
         }
 
         /// The address of the first word.

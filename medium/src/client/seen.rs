@@ -51,6 +51,12 @@ pub(crate) struct Reply {
     /// The contents, if they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base64: Option<String>,
+    /// The digest of the contents, if they are too long for a message.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<String>,
+    /// How long those are, in bytes.
+    #[serde(default, rename = "bytes", skip_serializing_if = "Option::is_none")]
+    pub(crate) len: Option<u64>,
     /// Why it came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Refusal>,

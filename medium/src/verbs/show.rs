@@ -232,7 +232,7 @@ fn message_fields(message: &Value) -> Vec<(&str, String)> {
     let shown = match (contents["text"].as_str(), contents["base64"].as_str()) {
         (Some(text), _) => head(text),
         (None, Some(base64)) => format!("(base64) {}", head(base64)),
-        (None, None) => "(not kept here)".to_owned(),
+        (None, None) => "(by reference)".to_owned(),
     };
     let decoder = match &message["decoder"] {
         Value::Null => "none: it cannot be tested".to_owned(),

@@ -20,7 +20,10 @@ impl Lisp {
         match contact {
             HOST => V::imm(Imm::Kept, HOST_PAYLOAD),
             SENDER => V::imm(Imm::Passing, (turn << 8) | FROM),
-            CARRIED.. => V::imm(Imm::Passing, (turn << 8) | (contact - CARRIED).min(FROM - 1)),
+            CARRIED.. => V::imm(
+                Imm::Passing,
+                (turn << 8) | (contact - CARRIED).min(FROM - 1),
+            ),
             _ => V::imm(Imm::Kept, contact),
         }
     }
@@ -29,16 +32,26 @@ impl Lisp {
     fn number_of(&self, value: V, world: &mut dyn World) -> Result<Contact, Fault> {
         let payload = value.payload();
         if value.is_imm(Imm::Kept) {
-            return Ok(if payload == HOST_PAYLOAD { HOST } else { payload });
+            return Ok(if payload == HOST_PAYLOAD {
+                HOST
+            } else {
+                payload
+            });
         }
         if value.is_imm(Imm::Passing) {
             if payload >> 8 != self.kept(Kept::Turn).as_fix() as u32 & 0xFFFF {
                 return Err(Fault::Bad("a contact of an earlier turn (see keep)", value));
             }
-            return Ok(if payload & 0xFF == FROM { SENDER } else { CARRIED + (payload & 0xFF) });
+            return Ok(if payload & 0xFF == FROM {
+                SENDER
+            } else {
+                CARRIED + (payload & 0xFF)
+            });
         }
         if self.is_symbol(value) || self.is(value, kind::STRING) {
-            return world.named(self.text(value)).ok_or(Fault::Bad("no contact of this name", value));
+            return world
+                .named(self.text(value))
+                .ok_or(Fault::Bad("no contact of this name", value));
         }
         Err(Fault::Bad("not a contact", value))
     }
@@ -143,13 +156,16 @@ impl Lisp {
         for (n, budget) in budgets.iter_mut().enumerate() {
             if count > n + 2 {
                 let value = self.arg(count, n + 2);
-                let number = self.as_integer(value).and_then(|sum| u64::try_from(sum).ok());
+                let number = self
+                    .as_integer(value)
+                    .and_then(|sum| u64::try_from(sum).ok());
                 *budget = number.ok_or(Fault::Bad("not a budget", value))?;
             }
         }
         if count > 1 {
             let name = self.arg(count, 1);
-            if !self.is_symbol(name) && !self.is(name, kind::STRING) || self.text(name).len() > 255 {
+            if !self.is_symbol(name) && !self.is(name, kind::STRING) || self.text(name).len() > 255
+            {
                 return Err(Fault::Bad("not a name", name));
             }
         }
@@ -185,8 +201,16 @@ impl Lisp {
 
     fn read_contents(&mut self, count: usize, world: &mut dyn World) -> Outcome {
         let total = world.context().contents_len();
-        let offset = if count > 0 { self.delay(self.arg(count, 0))? } else { 0 };
-        let wanted = if count > 1 { self.delay(self.arg(count, 1))? } else { total };
+        let offset = if count > 0 {
+            self.delay(self.arg(count, 0))?
+        } else {
+            0
+        };
+        let wanted = if count > 1 {
+            self.delay(self.arg(count, 1))?
+        } else {
+            total
+        };
         let len = wanted.min(total.saturating_sub(offset));
         Ok(Some(self.contents(offset, len, world)?))
     }
@@ -198,7 +222,9 @@ impl Lisp {
         len: u64,
         world: &mut dyn World,
     ) -> Result<V, Fault> {
-        let Ok(len) = usize::try_from(len) else { return Err(Fault::Memory) };
+        let Ok(len) = usize::try_from(len) else {
+            return Err(Fault::Memory);
+        };
         self.need(len / 4 + 4)?;
         let string = self.raw_string(len);
         let range = self.text_range(string);
@@ -206,7 +232,9 @@ impl Lisp {
         let mut at = 0;
         while at < len {
             let part = buffer.len().min(len - at);
-            let read = world.read(offset + at as u64, &mut buffer[..part]).min(part);
+            let read = world
+                .read(offset + at as u64, &mut buffer[..part])
+                .min(part);
             if read == 0 {
                 return Err(Fault::Syntax("the contents ended at byte", V::count(at)));
             }
@@ -218,7 +246,11 @@ impl Lisp {
 
     /// Carries out a procedure of agents.
     pub(crate) fn agent(&mut self, name: Builtin, count: usize, world: &mut dyn World) -> Outcome {
-        let first = if count > 0 { self.arg(count, 0) } else { V::NIL };
+        let first = if count > 0 {
+            self.arg(count, 0)
+        } else {
+            V::NIL
+        };
         let value = match name {
             Builtin::On => return self.on(first, self.arg(count, 1)),
             Builtin::Send => {

@@ -8,7 +8,12 @@ use crate::world::World;
 
 impl Lisp {
     /// Carries out a built-in procedure with the `count` topmost words.
-    pub(crate) fn builtin(&mut self, name: Builtin, count: usize, world: &mut dyn World) -> Outcome {
+    pub(crate) fn builtin(
+        &mut self,
+        name: Builtin,
+        count: usize,
+        world: &mut dyn World,
+    ) -> Outcome {
         let number = name as u8;
         if number <= Builtin::IsBoolean as u8 {
             return self.lists(name, count);
@@ -115,7 +120,11 @@ impl Lisp {
     }
 
     fn others(&mut self, name: Builtin, count: usize) -> Outcome {
-        let first = if count > 0 { self.arg(count, 0) } else { V::NIL };
+        let first = if count > 0 {
+            self.arg(count, 0)
+        } else {
+            V::NIL
+        };
         let value = match name {
             Builtin::IsProcedure => V::bool(
                 first.is_imm(Imm::Builtin)
@@ -183,7 +192,9 @@ impl Lisp {
             Builtin::Gensym => {
                 let number = self.kept(Kept::Tag);
                 self.set_kept(Kept::Tag, V::fix(number.as_fix() + 1));
-                let mut name = [b'g', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0'];
+                let mut name = [
+                    b'g', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0',
+                ];
                 let (mut at, mut rest) = (10, number.as_fix());
                 while rest > 0 && at > 0 {
                     name[at] = b'0' + (rest % 10) as u8;

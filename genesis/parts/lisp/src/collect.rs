@@ -69,7 +69,11 @@ impl Tables<'_> {
             // Down: into `current`, if there is anything to follow.
             if current.is_reference() && !self.is_marked(current.word()) {
                 let word = current.word();
-                let size = if current.is_pair() { 2 } else { self.size_at(word) };
+                let size = if current.is_pair() {
+                    2
+                } else {
+                    self.size_at(word)
+                };
                 self.mark_words(word, size);
                 if let Some(slot) = self.first_slot(current) {
                     (current, back) = self.descend(slot, back);
@@ -178,7 +182,11 @@ impl Lisp {
         self.collections += 1;
         let (top, sp, limit) = (self.top, self.sp, self.limit);
         let len = top.div_ceil(64);
-        let mut tables = Tables { words: self.mem.words_mut(), bits: top, sums: top + len };
+        let mut tables = Tables {
+            words: self.mem.words_mut(),
+            bits: top,
+            sums: top + len,
+        };
         tables.words[top..top + 2 * len].fill(0);
 
         for root in self.regs {

@@ -18,7 +18,12 @@ impl Lisp {
     }
 
     /// Carries out a procedure that sends the machine elsewhere.
-    pub(crate) fn control(&mut self, name: Builtin, count: usize, world: &mut dyn World) -> Outcome {
+    pub(crate) fn control(
+        &mut self,
+        name: Builtin,
+        count: usize,
+        world: &mut dyn World,
+    ) -> Outcome {
         match name {
             Builtin::Apply => {
                 let list = self.arg(count, count - 1);
@@ -96,11 +101,19 @@ impl Lisp {
                     }
                     _ => (list, start),
                 };
-                let procedure = if name == Builtin::FoldRight { self.arg(count, 0) } else { procedure };
+                let procedure = if name == Builtin::FoldRight {
+                    self.arg(count, 0)
+                } else {
+                    procedure
+                };
                 self.sp += count + 1;
                 self.push(procedure);
                 self.push(list);
-                let frame = if name == Builtin::FoldLeft { Frame::Fold } else { Frame::FoldRight };
+                let frame = if name == Builtin::FoldLeft {
+                    Frame::Fold
+                } else {
+                    Frame::FoldRight
+                };
                 self.fold_next(frame, start, world)?;
             }
             Builtin::CallCc | Builtin::CallCcLong => {
@@ -174,7 +187,12 @@ impl Lisp {
                 self.push(thunk);
                 self.apply(0, world)?;
             }
-            _ => return Err(Fault::Syntax("not carried out", V::imm(crate::value::Imm::Builtin, name as u32))),
+            _ => {
+                return Err(Fault::Syntax(
+                    "not carried out",
+                    V::imm(crate::value::Imm::Builtin, name as u32),
+                ));
+            }
         }
         Ok(None)
     }
@@ -249,7 +267,11 @@ impl Lisp {
     }
 
     fn proper(&self, list: V) -> Result<V, Fault> {
-        if self.list_len(list).is_some() { Ok(list) } else { Err(Fault::Bad("not a list", list)) }
+        if self.list_len(list).is_some() {
+            Ok(list)
+        } else {
+            Err(Fault::Bad("not a list", list))
+        }
     }
 
     fn force(&mut self, promise: V) {
@@ -292,7 +314,11 @@ impl Lisp {
             lists = self.cdr(lists);
         }
         if ended {
-            let answer = if maps { self.reverse_in_place(self.peek(0)) } else { V::UNSPECIFIED };
+            let answer = if maps {
+                self.reverse_in_place(self.peek(0))
+            } else {
+                V::UNSPECIFIED
+            };
             self.sp += 2 + at;
             self.give(answer);
             return Ok(());

@@ -61,7 +61,11 @@ impl Lisp {
                     return wrong("when: a test, not");
                 }
                 let body = self.cons(head(Form::Begin), others);
-                let branches = if form == Form::When { [body, V::UNSPECIFIED] } else { [V::UNSPECIFIED, body] };
+                let branches = if form == Form::When {
+                    [body, V::UNSPECIFIED]
+                } else {
+                    [V::UNSPECIFIED, body]
+                };
                 self.list(&[head(Form::If), first, branches[0], branches[1]], V::NIL)
             }
             Form::And => {
@@ -87,7 +91,11 @@ impl Lisp {
                 if !is_pair {
                     return wrong("quasiquote: one template, not");
                 }
-                let depth = if others.is_pair() { self.car(others).as_fix() } else { 1 };
+                let depth = if others.is_pair() {
+                    self.car(others).as_fix()
+                } else {
+                    1
+                };
                 return self.quasi(first, depth);
             }
             Form::Receive => {
@@ -125,7 +133,10 @@ impl Lisp {
         let producer = self.list(&[head(Form::Lambda), V::NIL, expression], V::NIL);
         let consumer = self.cons(names, body);
         let consumer = self.cons(head(Form::Lambda), consumer);
-        self.list(&[procedure(Builtin::CallWithValues), producer, consumer], V::NIL)
+        self.list(
+            &[procedure(Builtin::CallWithValues), producer, consumer],
+            V::NIL,
+        )
     }
 
     /// `(let () (define name expression) ... body ...)`.
@@ -142,7 +153,14 @@ impl Lisp {
             let define = self.cons(head(Form::Define), self.car(bindings));
             let at = first + 2 * n;
             self.set(at, define);
-            self.set(at + 1, if n + 1 == count { body } else { V::pair(at + 2) });
+            self.set(
+                at + 1,
+                if n + 1 == count {
+                    body
+                } else {
+                    V::pair(at + 2)
+                },
+            );
             bindings = self.cdr(bindings);
         }
         let body = if count == 0 { body } else { V::pair(first) };
@@ -155,7 +173,10 @@ impl Lisp {
             return Ok(self.list(&[head(Form::Quote), V::UNSPECIFIED], V::NIL));
         }
         if self.list_len(clause).is_none_or(|len| len == 0) {
-            return Err(Fault::Syntax("cond: a clause is (test expression ...), not", clause));
+            return Err(Fault::Syntax(
+                "cond: a clause is (test expression ...), not",
+                clause,
+            ));
         }
         let (test, body) = (self.car(clause), self.cdr(clause));
         if test == symbol(Form::Else) {
@@ -184,11 +205,18 @@ impl Lisp {
     /// `(do ((name init step) ...) (test result ...) body ...)` becomes a named `let`.
     fn do_form(&mut self) -> Result<V, Fault> {
         let rest = self.cdr(self.reg(Reg::Val));
-        let wrong = Err(Fault::Syntax("do: ((name init step) ...) (test result ...), not", rest));
-        let Some(2..) = self.list_len(rest) else { return wrong };
+        let wrong = Err(Fault::Syntax(
+            "do: ((name init step) ...) (test result ...), not",
+            rest,
+        ));
+        let Some(2..) = self.list_len(rest) else {
+            return wrong;
+        };
         let mut list = self.car(rest);
         let end = self.car(self.cdr(rest));
-        let Some(count) = self.list_len(list) else { return wrong };
+        let Some(count) = self.list_len(list) else {
+            return wrong;
+        };
         if self.list_len(end).is_none_or(|len| len == 0) {
             return wrong;
         }
@@ -214,20 +242,41 @@ impl Lisp {
             let is_last = n + 1 == count;
             let (bind_at, step_at) = (bindings + 2 * n, steps + 2 * n);
             self.set(bind_at, binding);
-            self.set(bind_at + 1, if is_last { V::NIL } else { V::pair(bind_at + 2) });
+            self.set(
+                bind_at + 1,
+                if is_last {
+                    V::NIL
+                } else {
+                    V::pair(bind_at + 2)
+                },
+            );
             self.set(step_at, step);
-            self.set(step_at + 1, if is_last { V::NIL } else { V::pair(step_at + 2) });
+            self.set(
+                step_at + 1,
+                if is_last {
+                    V::NIL
+                } else {
+                    V::pair(step_at + 2)
+                },
+            );
             specs = self.cdr(specs);
         }
-        let (bindings, steps) =
-            if count == 0 { (V::NIL, V::NIL) } else { (V::pair(bindings), V::pair(steps)) };
+        let (bindings, steps) = if count == 0 {
+            (V::NIL, V::NIL)
+        } else {
+            (V::pair(bindings), V::pair(steps))
+        };
         let name = symbol(Form::LoopName);
         let again = self.cons(name, steps);
         let again = self.list(&[again], V::NIL);
         let body_form = self.cons(head(Form::Let), V::NIL);
         let body_rest = self.cons(V::NIL, body);
         self.set(body_form.word() + 1, body_rest);
-        let body = if body == V::NIL { again } else { self.cons(body_form, again) };
+        let body = if body == V::NIL {
+            again
+        } else {
+            self.cons(body_form, again)
+        };
         let body = self.cons(head(Form::Begin), body);
         let result = self.cons(head(Form::Begin), self.cdr(end));
         let choice = self.list(&[head(Form::If), self.car(end), result, body], V::NIL);
@@ -306,7 +355,11 @@ impl Lisp {
                     }
                 }
                 _ => {
-                    let mut names = if item.is_pair() { self.cdr(item) } else { V::NIL };
+                    let mut names = if item.is_pair() {
+                        self.cdr(item)
+                    } else {
+                        V::NIL
+                    };
                     while names.is_pair() {
                         found(self, self.car(names));
                         names = self.cdr(names);
@@ -322,7 +375,9 @@ impl Lisp {
     /// definitions of what it names.
     pub(crate) fn define_record(&mut self, rest: V) -> Done {
         let wrong = Fault::Syntax("define-record-type: name, maker, test, fields, not", rest);
-        let Some(len @ 3..) = self.list_len(rest) else { return Err(wrong) };
+        let Some(len @ 3..) = self.list_len(rest) else {
+            return Err(wrong);
+        };
         let count = len - 3;
         self.need(40 * (count + 4))?;
         let rest = self.cdr(self.reg(Reg::Val));
@@ -348,7 +403,11 @@ impl Lisp {
         let mut list = fields;
         for index in 0..count {
             let field = self.car(list);
-            let mut names = if field.is_pair() { self.cdr(field) } else { V::NIL };
+            let mut names = if field.is_pair() {
+                self.cdr(field)
+            } else {
+                V::NIL
+            };
             for what in [access::GET, access::SET] {
                 if names.is_pair() {
                     let accessor = self.accessor(what, index, record);
@@ -368,7 +427,11 @@ impl Lisp {
                 let (mut index, mut list) = (0, fields);
                 while list.is_pair() {
                     let field = self.car(list);
-                    let field = if field.is_pair() { self.car(field) } else { field };
+                    let field = if field.is_pair() {
+                        self.car(field)
+                    } else {
+                        field
+                    };
                     if field == self.car(arguments) {
                         break;
                     }

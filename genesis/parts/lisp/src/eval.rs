@@ -224,7 +224,11 @@ impl Lisp {
         } else {
             return Ok(code);
         };
-        if value == V::UNBOUND { Err(self.unbound(code)) } else { Ok(value) }
+        if value == V::UNBOUND {
+            Err(self.unbound(code))
+        } else {
+            Ok(value)
+        }
     }
 
     fn unbound(&self, place: V) -> Fault {
@@ -319,7 +323,11 @@ impl Lisp {
     fn enter(&mut self, count: usize) -> Done {
         let operator = self.peek(count);
         let is_closure = self.get(operator.word()).kind() == kind::CLOSURE;
-        let lambda = if is_closure { self.field(operator, 0) } else { operator };
+        let lambda = if is_closure {
+            self.field(operator, 0)
+        } else {
+            operator
+        };
         let required = self.field(lambda, 1).as_count();
         let shape = self.field(lambda, 2).as_count();
         let (slots, has_rest) = (shape >> 1, shape & 1 == 1);
@@ -457,7 +465,11 @@ impl Lisp {
     }
 
     pub(crate) fn branch(&mut self, test: V, branches: V) -> Done {
-        let chosen = if test.is_true() { branches } else { self.cdr(branches) };
+        let chosen = if test.is_true() {
+            branches
+        } else {
+            self.cdr(branches)
+        };
         if chosen.is_pair() {
             let code = self.resolve(chosen.word());
             self.go(code);
@@ -581,8 +593,16 @@ impl Lisp {
         if operator.is_imm(Imm::Builtin) {
             return V::imm(Imm::Symbol, operator.payload());
         }
-        let lambda = if self.is(operator, kind::CLOSURE) { self.field(operator, 0) } else { operator };
-        let name = if self.is(lambda, kind::LAMBDA) { self.field(lambda, 4) } else { V::NIL };
+        let lambda = if self.is(operator, kind::CLOSURE) {
+            self.field(operator, 0)
+        } else {
+            operator
+        };
+        let name = if self.is(lambda, kind::LAMBDA) {
+            self.field(lambda, 4)
+        } else {
+            V::NIL
+        };
         if name == V::FALSE { V::NIL } else { name }
     }
 
@@ -599,7 +619,9 @@ impl Lisp {
             lisp.put_all(why.as_bytes())?;
             lisp.put(b':')
         });
-        let Ok(message) = made else { return V::NO_MEMORY };
+        let Ok(message) = made else {
+            return V::NO_MEMORY;
+        };
         let irritant = self.pop();
         let irritants = self.cons(irritant, V::NIL);
         self.object(kind::CONDITION, &[message, irritants, V::NIL])

@@ -216,7 +216,11 @@ impl Lisp {
             return None;
         }
         let code = self.resolve(operands.word());
-        if code.is_pair() { None } else { self.simple(code) }
+        if code.is_pair() {
+            None
+        } else {
+            self.simple(code)
+        }
     }
 
     // Shapes of forms.
@@ -229,7 +233,11 @@ impl Lisp {
     }
 
     fn exactly(&self, list: V, count: usize, why: &'static str) -> Done {
-        if self.list_len(list) == Some(count) { Ok(()) } else { Err(Fault::Syntax(why, list)) }
+        if self.list_len(list) == Some(count) {
+            Ok(())
+        } else {
+            Err(Fault::Syntax(why, list))
+        }
     }
 
     fn only(&self, list: V, why: &'static str) -> Result<V, Fault> {
@@ -296,7 +304,10 @@ impl Lisp {
             expressions = V::NIL;
         }
         let shape = V::count(slots * 2 + usize::from(has_rest));
-        Ok(self.object(kind::LAMBDA, &[names, V::count(required), shape, expressions, name]))
+        Ok(self.object(
+            kind::LAMBDA,
+            &[names, V::count(required), shape, expressions, name],
+        ))
     }
 
     /// Calls `found` with each name that a body defines at its own level.
@@ -395,7 +406,10 @@ impl Lisp {
             let binding = self.car(list);
             let len = self.list_len(binding).unwrap_or(0);
             if len == 0 || len > 2 || !self.is_symbol(self.car(binding)) {
-                return Err(Fault::Syntax("let: a binding is (name expression), not", binding));
+                return Err(Fault::Syntax(
+                    "let: a binding is (name expression), not",
+                    binding,
+                ));
             }
             list = self.cdr(list);
         }
@@ -411,13 +425,31 @@ impl Lisp {
         for n in 0..count {
             let binding = self.car(list);
             let value = self.cdr(binding);
-            let value = if value.is_pair() { self.car(value) } else { V::UNSPECIFIED };
+            let value = if value.is_pair() {
+                self.car(value)
+            } else {
+                V::UNSPECIFIED
+            };
             let is_last = n + 1 == count;
             let (name_at, value_at) = (names + 2 * n, values + 2 * n);
             self.set(name_at, self.car(binding));
-            self.set(name_at + 1, if is_last { V::NIL } else { V::pair(name_at + 2) });
+            self.set(
+                name_at + 1,
+                if is_last {
+                    V::NIL
+                } else {
+                    V::pair(name_at + 2)
+                },
+            );
             self.set(value_at, value);
-            self.set(value_at + 1, if is_last { V::NIL } else { V::pair(value_at + 2) });
+            self.set(
+                value_at + 1,
+                if is_last {
+                    V::NIL
+                } else {
+                    V::pair(value_at + 2)
+                },
+            );
             list = self.cdr(list);
         }
         let names = if count == 0 { V::NIL } else { V::pair(names) };
@@ -487,7 +519,14 @@ impl Lisp {
         for n in 0..count {
             let at = first + 2 * n;
             self.set(at, self.car(list));
-            self.set(at + 1, if n + 1 == count { tail } else { V::pair(at + 2) });
+            self.set(
+                at + 1,
+                if n + 1 == count {
+                    tail
+                } else {
+                    V::pair(at + 2)
+                },
+            );
             list = self.cdr(list);
         }
         Ok(V::pair(first))

@@ -240,7 +240,11 @@ impl Lisp {
             return Err(Fault::Memory);
         }
         let words = words + STEP_WORDS;
-        if self.has_room(words) && !self.stress { Ok(()) } else { self.make_room(words) }
+        if self.has_room(words) && !self.stress {
+            Ok(())
+        } else {
+            self.make_room(words)
+        }
     }
 
     #[cold]
@@ -263,7 +267,9 @@ impl Lisp {
 
     /// Raises the limit without collecting, so that nothing but the stack moves.
     pub(crate) fn raise_limit(&mut self) -> bool {
-        let limit = self.round_up(self.limit + self.limit / 2).min(self.capacity);
+        let limit = self
+            .round_up(self.limit + self.limit / 2)
+            .min(self.capacity);
         if limit <= self.limit || !self.mem.grow(limit) {
             return false;
         }
@@ -311,7 +317,10 @@ impl Lisp {
     pub(crate) fn take(&mut self, words: usize) -> usize {
         let word = self.top;
         self.top += words.next_multiple_of(2);
-        debug_assert!(self.top + Self::collector_words(self.top) <= self.sp, "room was made");
+        debug_assert!(
+            self.top + Self::collector_words(self.top) <= self.sp,
+            "room was made"
+        );
         word
     }
 
@@ -337,7 +346,10 @@ impl Lisp {
 
     /// A list whose last cdr is `tail`.
     pub(crate) fn list(&mut self, items: &[V], tail: V) -> V {
-        items.iter().rev().fold(tail, |list, item| self.cons(*item, list))
+        items
+            .iter()
+            .rev()
+            .fold(tail, |list, item| self.cons(*item, list))
     }
 
     /// An object of fields.
@@ -463,7 +475,9 @@ impl Lisp {
         if let Some(name) = Name::find(name) {
             return V::imm(Imm::Symbol, name.number());
         }
-        let hash = name.iter().fold(5381_u32, |h, b| (h << 5).wrapping_add(h) ^ u32::from(*b));
+        let hash = name
+            .iter()
+            .fold(5381_u32, |h, b| (h << 5).wrapping_add(h) ^ u32::from(*b));
         let bucket = BUCKETS_AT + hash as usize % BUCKETS;
         let mut symbol = self.get(bucket);
         while symbol != V::NULL {
@@ -510,7 +524,11 @@ impl Lisp {
 
     /// The global value of a symbol.
     pub(crate) fn global(&self, symbol: V) -> V {
-        if symbol.is_object() { self.field(symbol, 1) } else { self.table_value(symbol.payload()) }
+        if symbol.is_object() {
+            self.field(symbol, 1)
+        } else {
+            self.table_value(symbol.payload())
+        }
     }
 
     /// Gives a symbol a global value; takes up to 4 words.

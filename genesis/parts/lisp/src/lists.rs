@@ -7,7 +7,11 @@ use crate::value::{V, kind};
 
 impl Lisp {
     fn pair_of(&self, value: V) -> Result<V, Fault> {
-        if value.is_pair() { Ok(value) } else { Err(Fault::Bad("not a pair", value)) }
+        if value.is_pair() {
+            Ok(value)
+        } else {
+            Err(Fault::Bad("not a pair", value))
+        }
     }
 
     /// `path` is read from its lowest bit: 1 is car, 2 is cdr.
@@ -17,7 +21,11 @@ impl Lisp {
             if !at.is_pair() {
                 return Err(Fault::Bad("not a pair", at));
             }
-            at = if path & 3 == 1 { self.car(at) } else { self.cdr(at) };
+            at = if path & 3 == 1 {
+                self.car(at)
+            } else {
+                self.cdr(at)
+            };
             path >>= 2;
         }
         Ok(at)
@@ -35,13 +43,30 @@ impl Lisp {
     }
 
     fn vector_arg(&self, value: V) -> Result<V, Fault> {
-        if self.is(value, kind::VECTOR) { Ok(value) } else { Err(Fault::Bad("not a vector", value)) }
+        if self.is(value, kind::VECTOR) {
+            Ok(value)
+        } else {
+            Err(Fault::Bad("not a vector", value))
+        }
     }
 
     /// The range that optional arguments from the nth on give.
-    pub(crate) fn range(&self, count: usize, n: usize, len: usize) -> Result<(usize, usize), Fault> {
-        let from = if count > n { self.index_of(self.arg(count, n))? } else { 0 };
-        let to = if count > n + 1 { self.index_of(self.arg(count, n + 1))? } else { len };
+    pub(crate) fn range(
+        &self,
+        count: usize,
+        n: usize,
+        len: usize,
+    ) -> Result<(usize, usize), Fault> {
+        let from = if count > n {
+            self.index_of(self.arg(count, n))?
+        } else {
+            0
+        };
+        let to = if count > n + 1 {
+            self.index_of(self.arg(count, n + 1))?
+        } else {
+            len
+        };
         if to > len {
             return Err(Fault::Bad("out of range", self.arg(count, n + 1)));
         }
@@ -203,8 +228,16 @@ impl Lisp {
 
     /// Carries out a procedure of lists, vectors or sameness.
     pub(crate) fn lists(&mut self, name: Builtin, count: usize) -> Outcome {
-        let first = if count > 0 { self.arg(count, 0) } else { V::NIL };
-        let second = if count > 1 { self.arg(count, 1) } else { V::NIL };
+        let first = if count > 0 {
+            self.arg(count, 0)
+        } else {
+            V::NIL
+        };
+        let second = if count > 1 {
+            self.arg(count, 1)
+        } else {
+            V::NIL
+        };
         let value = match name {
             Builtin::Cons => self.cons(first, second),
             Builtin::Car => self.walk(first, 1)?,
@@ -228,8 +261,11 @@ impl Lisp {
             }
             Builtin::List | Builtin::ListStar => {
                 self.need(2 * count)?;
-                let (mut list, from) =
-                    if name == Builtin::List { (V::NIL, 0) } else { (self.peek(0), 1) };
+                let (mut list, from) = if name == Builtin::List {
+                    (V::NIL, 0)
+                } else {
+                    (self.peek(0), 1)
+                };
                 for n in from..count {
                     list = self.cons(self.peek(n), list);
                 }
@@ -282,7 +318,11 @@ impl Lisp {
             Builtin::MakeList => {
                 let len = self.index_of(first)?;
                 self.need(len.saturating_mul(2))?;
-                let fill = if count > 1 { self.arg(count, 1) } else { V::UNSPECIFIED };
+                let fill = if count > 1 {
+                    self.arg(count, 1)
+                } else {
+                    V::UNSPECIFIED
+                };
                 (0..len).fold(V::NIL, |list, _| self.cons(fill, list))
             }
             Builtin::IsEq => V::bool(first == second),
@@ -295,14 +335,26 @@ impl Lisp {
             }
             Builtin::IsVector => V::bool(self.is(first, kind::VECTOR)),
             Builtin::Vector | Builtin::MakeVector => {
-                let len = if name == Builtin::Vector { count } else { self.index_of(first)? };
+                let len = if name == Builtin::Vector {
+                    count
+                } else {
+                    self.index_of(first)?
+                };
                 self.need(len.saturating_add(2))?;
-                let fill = if count > 1 { self.arg(count, 1) } else { V::fix(0) };
+                let fill = if count > 1 {
+                    self.arg(count, 1)
+                } else {
+                    V::fix(0)
+                };
                 let word = self.take(1 + len);
                 self.set(word + (1 + len).next_multiple_of(2) - 1, V::NULL);
                 self.set(word, V::header(kind::VECTOR, len));
                 for n in 0..len {
-                    let value = if name == Builtin::Vector { self.arg(count, n) } else { fill };
+                    let value = if name == Builtin::Vector {
+                        self.arg(count, n)
+                    } else {
+                        fill
+                    };
                     self.set(word + 1 + n, value);
                 }
                 V::object(word)
@@ -329,7 +381,11 @@ impl Lisp {
                 let list = (from..to)
                     .rev()
                     .fold(V::NIL, |list, n| self.cons(self.field(vector, n), list));
-                if name == Builtin::VectorCopy { self.vector_of(list, to - from) } else { list }
+                if name == Builtin::VectorCopy {
+                    self.vector_of(list, to - from)
+                } else {
+                    list
+                }
             }
             Builtin::ListToVector => {
                 let len = self.len_of(first)?;
@@ -397,7 +453,8 @@ impl Lisp {
                 return Ok(default);
             }
             let value = lisp.arg(count, n);
-            lisp.as_integer(value).ok_or(Fault::Bad("not an integer", value))
+            lisp.as_integer(value)
+                .ok_or(Fault::Bad("not an integer", value))
         };
         let (start, step) = (number(self, 1, 0)?, number(self, 2, 1)?);
         self.need(len.saturating_mul(6))?;

@@ -16,7 +16,10 @@ pub struct Memory {
 impl Memory {
     /// A slab that may grow to so many words.
     pub fn new(max: usize) -> Self {
-        Self { words: vec![0; max.min(8192)], max }
+        Self {
+            words: vec![0; max.min(8192)],
+            max,
+        }
     }
 
     /// Where the slab begins within an OS page; natively at its start.

@@ -1,12 +1,16 @@
 //! The module: the part's exports and the medium behind its channels.
 
+use crate::Lisp;
 use crate::part::{Answer, Channel};
 use crate::vc::{self, Contact, Context, Scores, Slab, Slot, guest};
 use crate::world::World;
-use crate::Lisp;
 
 /// Words that the slab may have: one page less the module's own data, or 256 pages.
-const CAPACITY: usize = if cfg!(feature = "large") { 256 * 16384 } else { 0 };
+const CAPACITY: usize = if cfg!(feature = "large") {
+    256 * 16384
+} else {
+    0
+};
 /// The longest answer of a channel of the medium.
 const ANSWER_BYTES: usize = 256;
 
@@ -21,7 +25,11 @@ fn with<R>(f: impl FnOnce(&mut Lisp) -> R) -> R {
             let slab = Slab::rest_of_memory();
             let words = slab.words().len();
             let outside = slab.address() / 4;
-            let capacity = if CAPACITY == 0 { words } else { CAPACITY - outside };
+            let capacity = if CAPACITY == 0 {
+                words
+            } else {
+                CAPACITY - outside
+            };
             Lisp::new(slab, capacity)
         }))
     })

@@ -129,9 +129,16 @@ const ENDS: [u16; COUNT] = {
 };
 
 const fn text_at(index: usize) -> (&'static [u8], usize, usize) {
-    let (text, first) =
-        if index < Builtin::COUNT { (BUILTIN_TEXTS, 0) } else { (FORM_TEXTS, Builtin::COUNT) };
-    let from = if index == first { 0 } else { ENDS[index - 1] as usize + 1 };
+    let (text, first) = if index < Builtin::COUNT {
+        (BUILTIN_TEXTS, 0)
+    } else {
+        (FORM_TEXTS, Builtin::COUNT)
+    };
+    let from = if index == first {
+        0
+    } else {
+        ENDS[index - 1] as usize + 1
+    };
     (text.as_bytes(), from, ENDS[index] as usize)
 }
 

@@ -7,7 +7,8 @@ use crate::value::V;
 
 impl Lisp {
     pub(crate) fn int(&self, value: V) -> Result<i64, Fault> {
-        self.as_integer(value).ok_or(Fault::Bad("not an integer", value))
+        self.as_integer(value)
+            .ok_or(Fault::Bad("not an integer", value))
     }
 
     /// The nth argument, which must be an integer.
@@ -65,7 +66,11 @@ impl Lisp {
             }
             Builtin::Subtract => self.join(count, 1, self.int_arg(count, 0)?, i64::checked_sub)?,
             Builtin::Divide => {
-                let (start, from) = if count == 1 { (1, 0) } else { (self.int_arg(count, 0)?, 1) };
+                let (start, from) = if count == 1 {
+                    (1, 0)
+                } else {
+                    (self.int_arg(count, 0)?, 1)
+                };
                 let mut quotient = start;
                 for n in from..count {
                     let divisor = self.int_arg(count, n)?;
@@ -91,7 +96,11 @@ impl Lisp {
             })?,
             Builtin::Modulo | Builtin::FloorRemainder => self.divided(count, |a, b| {
                 let rest = a.wrapping_rem(b);
-                Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
+                Some(if rest != 0 && (rest < 0) != (b < 0) {
+                    rest + b
+                } else {
+                    rest
+                })
             })?,
             Builtin::Abs => {
                 let number = self.int_arg(1, 0)?.checked_abs();
@@ -101,18 +110,25 @@ impl Lisp {
             Builtin::Max => self.join(count, 1, self.int_arg(count, 0)?, |a, b| Some(a.max(b)))?,
             Builtin::Gcd => self.join(count, 0, 0, gcd)?,
             Builtin::Lcm => self.join(count, 0, 1, |a, b| {
-                if a == 0 || b == 0 { Some(0) } else { (a / gcd(a, b)?).checked_mul(b)?.checked_abs() }
+                if a == 0 || b == 0 {
+                    Some(0)
+                } else {
+                    (a / gcd(a, b)?).checked_mul(b)?.checked_abs()
+                }
             })?,
             Builtin::Expt => {
                 let (base, exponent) = (self.int_arg(2, 0)?, self.int_arg(2, 1)?);
                 let Ok(exponent) = u32::try_from(exponent) else {
                     return Err(Fault::Bad("not a small natural number", self.arg(2, 1)));
                 };
-                base.checked_pow(exponent).ok_or(Fault::Bad("overflow", self.arg(2, 1)))?
+                base.checked_pow(exponent)
+                    .ok_or(Fault::Bad("overflow", self.arg(2, 1)))?
             }
             Builtin::Square => {
                 let number = self.int_arg(1, 0)?;
-                number.checked_mul(number).ok_or(Fault::Bad("overflow", self.arg(1, 0)))?
+                number
+                    .checked_mul(number)
+                    .ok_or(Fault::Bad("overflow", self.arg(1, 0)))?
             }
             Builtin::BitAnd => self.join(count, 0, -1, |a, b| Some(a & b))?,
             Builtin::BitOr => self.join(count, 0, 0, |a, b| Some(a | b))?,
@@ -146,7 +162,11 @@ impl Lisp {
                 self.set(word + 2, rest);
                 return Ok(Some(V::object(word)));
             }
-            _ => return self.number_tests(name, count).map(|truth| Some(V::bool(truth))),
+            _ => {
+                return self
+                    .number_tests(name, count)
+                    .map(|truth| Some(V::bool(truth)));
+            }
         };
         Ok(Some(self.integer(number)))
     }

@@ -74,7 +74,9 @@ impl Lisp {
 
     /// Puts a message there, as the host does.
     pub fn receive(&mut self, message: &[u8]) -> bool {
-        let Some(place) = self.message_place(message.len()) else { return false };
+        let Some(place) = self.message_place(message.len()) else {
+            return false;
+        };
         self.bytes_mut()[place..place + message.len()].copy_from_slice(message);
         true
     }
@@ -99,7 +101,9 @@ impl Lisp {
         if !self.reg(Reg::Message).is_object() && self.message_place(0).is_none() {
             return Answer::Failure;
         }
-        let outcome = self.first_turn(world).and_then(|()| self.dispatch(channel, world));
+        let outcome = self
+            .first_turn(world)
+            .and_then(|()| self.dispatch(channel, world));
         let text = match outcome {
             Ok(None) => return Answer::Nothing,
             Ok(Some(quoted)) => self.answer_of(quoted),
@@ -137,7 +141,8 @@ impl Lisp {
         let handler = if channel == Channel::Eval {
             None
         } else {
-            self.handler(channel.handler_name().as_bytes()).filter(|handler| handler.is_true())
+            self.handler(channel.handler_name().as_bytes())
+                .filter(|handler| handler.is_true())
         };
         let Some(handler) = handler else {
             return match channel {
@@ -168,7 +173,9 @@ impl Lisp {
     fn timer(&mut self, world: &mut dyn World) -> Result<Option<bool>, V> {
         let tag = self.text(self.reg(Reg::Message)).iter().rev();
         let tag = tag.fold(0_i64, |sum, byte| (sum << 8) | i64::from(*byte));
-        let Some(what) = self.recall(Kept::Timers, tag) else { return Ok(None) };
+        let Some(what) = self.recall(Kept::Timers, tag) else {
+            return Ok(None);
+        };
         self.cut(0);
         let is_procedure = self.is(what, kind::CLOSURE) || self.is(what, kind::CONTINUATION);
         if is_procedure {
@@ -224,7 +231,11 @@ impl Lisp {
         let Ok(message) = self.make_text(|lisp| lisp.put_all(why.as_bytes())) else {
             return V::NO_MEMORY;
         };
-        let irritants = if irritant == V::FALSE { V::NIL } else { self.cons(irritant, V::NIL) };
+        let irritants = if irritant == V::FALSE {
+            V::NIL
+        } else {
+            self.cons(irritant, V::NIL)
+        };
         self.object(kind::CONDITION, &[message, irritants, V::NIL])
     }
 
@@ -268,9 +279,7 @@ impl Lisp {
                 let irritants = self.cons(at, V::NIL);
                 self.object(kind::CONDITION, &[message, irritants, V::NIL])
             }
-            Fault::Unfinished(at) => {
-                self.plain_error("read: unfinished, from byte", V::count(at))
-            }
+            Fault::Unfinished(at) => self.plain_error("read: unfinished, from byte", V::count(at)),
         }
     }
 
@@ -279,7 +288,11 @@ impl Lisp {
         self.make_text(|lisp| {
             lisp.put_output()?;
             let value = lisp.reg(Reg::Answer);
-            if value == V::UNSPECIFIED { Ok(()) } else { lisp.put_value(value, quoted) }
+            if value == V::UNSPECIFIED {
+                Ok(())
+            } else {
+                lisp.put_value(value, quoted)
+            }
         })
     }
 
@@ -376,7 +389,10 @@ impl Lisp {
             !value.is_header() && (!value.is_reference() || starts(value))
         };
         let roots = [Self::KEPT_WORDS, BUCKETS_AT..BUCKETS_AT + BUCKETS];
-        if !roots.iter().all(|range| words[range.clone()].iter().all(holds)) {
+        if !roots
+            .iter()
+            .all(|range| words[range.clone()].iter().all(holds))
+        {
             return false;
         }
         let mut at = FIRST;

@@ -82,7 +82,8 @@ impl Lisp {
         let mut rest = number.unsigned_abs();
         loop {
             at -= 1;
-            digits[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % u64::from(radix)) as usize];
+            digits[at] =
+                b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % u64::from(radix)) as usize];
             rest /= u64::from(radix);
             if rest == 0 {
                 break;
@@ -193,14 +194,24 @@ impl Lisp {
         match value.kind() {
             k if k == Imm::Char as u32 => {
                 let c = char::from_u32(payload).unwrap_or('?');
-                if quoted { self.put_char_name(c) } else { self.put_char(c) }
+                if quoted {
+                    self.put_char_name(c)
+                } else {
+                    self.put_char(c)
+                }
             }
-            k if k == Imm::Symbol as u32 => {
-                self.put_all(Name::from_number(payload).map_or("?", Name::text).as_bytes())
-            }
+            k if k == Imm::Symbol as u32 => self.put_all(
+                Name::from_number(payload)
+                    .map_or("?", Name::text)
+                    .as_bytes(),
+            ),
             k if k == Imm::Builtin as u32 => {
                 self.put_all(b"#<procedure ")?;
-                self.put_all(Name::from_number(payload).map_or("?", Name::text).as_bytes())?;
+                self.put_all(
+                    Name::from_number(payload)
+                        .map_or("?", Name::text)
+                        .as_bytes(),
+                )?;
                 self.put(b'>')
             }
             k if k == Imm::Kept as u32 || k == Imm::Passing as u32 => {

@@ -61,7 +61,11 @@ impl Lisp {
                 self.skip_blanks()?;
             }
             let Some(byte) = self.byte() else {
-                return if self.depth() == depth { Ok(None) } else { Err(Fault::Unfinished(began)) };
+                return if self.depth() == depth {
+                    Ok(None)
+                } else {
+                    Err(Fault::Unfinished(began))
+                };
             };
             self.at += 1;
             let datum = match byte {
@@ -152,7 +156,10 @@ impl Lisp {
             self.set(self.sp, datum);
             self.need(4)?;
             datum = self.pop();
-            let form = V::imm(Imm::Symbol, crate::names::FORMS_AT + mark.payload() - PREFIX);
+            let form = V::imm(
+                Imm::Symbol,
+                crate::names::FORMS_AT + mark.payload() - PREFIX,
+            );
             datum = self.list(&[form, datum], V::NIL);
         }
     }
@@ -161,7 +168,9 @@ impl Lisp {
     fn close(&mut self, depth: usize) -> Result<V, Fault> {
         let open = self.depth() - depth;
         let found = (0..open).find(|n| matches!(self.peek(*n), LIST | VECTOR));
-        let Some(count) = found else { return Err(self.bad("too many )")) };
+        let Some(count) = found else {
+            return Err(self.bad("too many )"));
+        };
         self.need(2 * count + 2)?;
         if self.peek(count) == VECTOR {
             let word = self.take(1 + count);
@@ -233,10 +242,15 @@ impl Lisp {
     }
 
     fn token(&mut self) -> Result<Token, Fault> {
-        let mut token = Token { bytes: [0; NAME_LEN_MAX], len: 0 };
+        let mut token = Token {
+            bytes: [0; NAME_LEN_MAX],
+            len: 0,
+        };
         while let Some(byte) = self.byte() {
-            if matches!(byte, 0..=b' ' | b'(' | b')' | b'[' | b']' | b'"' | b';' | b'\'' | b'`' | b',')
-            {
+            if matches!(
+                byte,
+                0..=b' ' | b'(' | b')' | b'[' | b']' | b'"' | b';' | b'\'' | b'`' | b','
+            ) {
                 break;
             }
             let Some(place) = token.bytes.get_mut(token.len) else {
@@ -252,7 +266,9 @@ impl Lisp {
     fn atom(&mut self, token: &Token) -> Result<V, Fault> {
         let text = token.as_bytes();
         if let Some(number) = parse_integer(text, 10) {
-            let Ok(number) = number else { return Err(self.bad("an integer beyond 64 bits")) };
+            let Ok(number) = number else {
+                return Err(self.bad("an integer beyond 64 bits"));
+            };
             return Ok(self.integer(number));
         }
         if text[0].is_ascii_digit() {
@@ -285,12 +301,20 @@ impl Lisp {
 
     fn read_char(&mut self) -> Result<V, Fault> {
         let from = self.at;
-        let Some(first) = self.next() else { return Err(self.bad("a character is missing")) };
+        let Some(first) = self.next() else {
+            return Err(self.bad("a character is missing"));
+        };
         // The character itself may be a delimiter; then come the other bytes of its name or code.
-        let rest = if first.is_ascii_alphanumeric() || first >= 0x80 { self.token()?.len } else { 0 };
+        let rest = if first.is_ascii_alphanumeric() || first >= 0x80 {
+            self.token()?.len
+        } else {
+            0
+        };
         let start = self.text_range(self.reg(Reg::Text)).start + from;
         let name = &self.bytes()[start..=start + rest];
-        let named = CHAR_NAMES.iter().find(|(known, _)| known.as_bytes() == name);
+        let named = CHAR_NAMES
+            .iter()
+            .find(|(known, _)| known.as_bytes() == name);
         let text = core::str::from_utf8(name).unwrap_or_default();
         let mut chars = text.chars();
         let first = chars.next();
@@ -298,7 +322,10 @@ impl Lisp {
             (Some((_, c)), ..) => return Ok(V::char(*c)),
             (_, Some(c), "") => return Ok(V::char(c)),
             (_, Some('x'), digits) => {
-                if let Some(c) = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32) {
+                if let Some(c) = u32::from_str_radix(digits, 16)
+                    .ok()
+                    .and_then(char::from_u32)
+                {
                     return Ok(V::char(c));
                 }
             }
@@ -341,7 +368,9 @@ impl Lisp {
                         let mut code = 0_u32;
                         loop {
                             match self.next().map(|b| (b, (b as char).to_digit(16))) {
-                                Some((_, Some(digit))) if code < 1 << 24 => code = code * 16 + digit,
+                                Some((_, Some(digit))) if code < 1 << 24 => {
+                                    code = code * 16 + digit
+                                }
                                 Some((b';', _)) => break,
                                 _ => return Ok(Some("a bad \\x in a string")),
                             }
@@ -392,7 +421,12 @@ pub(crate) fn parse_integer(text: &[u8], radix: u32) -> Option<Result<i64, ()>> 
         let digit = i64::from((*byte as char).to_digit(radix)?);
         sum = sum.and_then(|sum| {
             let tens = sum.checked_mul(i64::from(radix)).ok_or(())?;
-            if negative { tens.checked_sub(digit) } else { tens.checked_add(digit) }.ok_or(())
+            if negative {
+                tens.checked_sub(digit)
+            } else {
+                tens.checked_add(digit)
+            }
+            .ok_or(())
         });
     }
     Some(sum)

@@ -12,7 +12,11 @@ impl Lisp {
     }
 
     pub(crate) fn string_arg(&self, value: V) -> Result<V, Fault> {
-        if self.is_string(value) { Ok(value) } else { Err(Fault::Bad("not a string", value)) }
+        if self.is_string(value) {
+            Ok(value)
+        } else {
+            Err(Fault::Bad("not a string", value))
+        }
     }
 
     fn char_of(&self, value: V) -> Result<char, Fault> {
@@ -43,7 +47,10 @@ impl Lisp {
                 _ => return (char::REPLACEMENT_CHARACTER, 1),
             }
         }
-        (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), len)
+        (
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+            len,
+        )
     }
 
     fn chars_in(&self, string: V) -> usize {
@@ -115,7 +122,9 @@ impl Lisp {
                 let len = self.len(value);
                 self.need(2 * len)?;
                 let vector = self.arg(count, n);
-                (0..len).rev().fold(V::NIL, |list, i| self.cons(self.field(vector, i), list))
+                (0..len)
+                    .rev()
+                    .fold(V::NIL, |list, i| self.cons(self.field(vector, i), list))
             } else {
                 return Err(Fault::Bad("not a vector or string", value));
             };
@@ -169,12 +178,18 @@ impl Lisp {
     /// Carries out a procedure of characters, strings or symbols.
     pub(crate) fn texts(&mut self, name: Builtin, count: usize) -> Outcome {
         use core::cmp::Ordering;
-        let first = if count > 0 { self.arg(count, 0) } else { V::NIL };
+        let first = if count > 0 {
+            self.arg(count, 0)
+        } else {
+            V::NIL
+        };
         let value = match name {
             Builtin::IsChar => V::bool(first.is_imm(Imm::Char)),
             Builtin::CharToInteger => V::fix(self.char_of(first)? as i32),
             Builtin::IntegerToChar => {
-                let c = self.as_integer(first).and_then(|code| u32::try_from(code).ok());
+                let c = self
+                    .as_integer(first)
+                    .and_then(|code| u32::try_from(code).ok());
                 let c = c.and_then(char::from_u32);
                 V::char(c.ok_or(Fault::Bad("not the number of a character", first))?)
             }
@@ -226,19 +241,25 @@ impl Lisp {
                 self.set_reg(Reg::Val, first);
                 self.string_of_chars()?
             }
-            Builtin::StringOf | Builtin::StringAppend | Builtin::ToText => self.make_text(|lisp| {
-                for n in 0..count {
-                    let value = lisp.arg(count, n);
-                    if name == Builtin::StringAppend {
-                        lisp.string_arg(value)?;
+            Builtin::StringOf | Builtin::StringAppend | Builtin::ToText => {
+                self.make_text(|lisp| {
+                    for n in 0..count {
+                        let value = lisp.arg(count, n);
+                        if name == Builtin::StringAppend {
+                            lisp.string_arg(value)?;
+                        }
+                        lisp.put_value(value, false)?;
                     }
-                    lisp.put_value(value, false)?;
-                }
-                Ok(())
-            })?,
+                    Ok(())
+                })?
+            }
             Builtin::MakeString => {
                 let len = self.index_of(first)?;
-                let c = if count > 1 { self.char_of(self.arg(count, 1))? } else { ' ' };
+                let c = if count > 1 {
+                    self.char_of(self.arg(count, 1))?
+                } else {
+                    ' '
+                };
                 self.make_text(|lisp| (0..len).try_for_each(|_| lisp.put_char(c)))?
             }
             Builtin::StringToSymbol => {
@@ -308,14 +329,22 @@ impl Lisp {
             Builtin::StringSplit => return self.split(count),
             Builtin::NumberToString => {
                 let number = self.int(first)?;
-                let radix = if count > 1 { self.int(self.arg(count, 1))? } else { 10 };
+                let radix = if count > 1 {
+                    self.int(self.arg(count, 1))?
+                } else {
+                    10
+                };
                 if !(2..=36).contains(&radix) {
                     return Err(Fault::Bad("not a radix", self.arg(count, 1)));
                 }
                 self.make_text(|lisp| lisp.put_number(number, radix as u32))?
             }
             Builtin::StringToNumber => {
-                let radix = if count > 1 { self.int(self.arg(count, 1))? } else { 10 };
+                let radix = if count > 1 {
+                    self.int(self.arg(count, 1))?
+                } else {
+                    10
+                };
                 if !(2..=36).contains(&radix) {
                     return Err(Fault::Bad("not a radix", self.arg(count, 1)));
                 }
@@ -324,7 +353,12 @@ impl Lisp {
                     _ => V::FALSE,
                 }
             }
-            _ => return Err(Fault::Syntax("not carried out", V::imm(Imm::Builtin, name as u32))),
+            _ => {
+                return Err(Fault::Syntax(
+                    "not carried out",
+                    V::imm(Imm::Builtin, name as u32),
+                ));
+            }
         };
         Ok(Some(value))
     }
@@ -346,7 +380,9 @@ impl Lisp {
         loop {
             let found = self.find_text(count, from);
             let end = found.unwrap_or(self.len(self.arg(count, 0)));
-            let Some(part) = self.part(count, &(from..end))? else { break };
+            let Some(part) = self.part(count, &(from..end))? else {
+                break;
+            };
             let list = self.cons(part, self.reg(Reg::Spare));
             self.set_reg(Reg::Spare, list);
             let Some(at) = found else { break };

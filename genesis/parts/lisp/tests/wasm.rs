@@ -16,7 +16,9 @@ struct Part {
 
 fn engine() -> Engine {
     let mut config = Config::new();
-    config.consume_fuel(true).cranelift_nan_canonicalization(true);
+    config
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true);
     Engine::new(&config).unwrap()
 }
 
@@ -33,38 +35,47 @@ impl Part {
             let name = import.name().to_owned();
             let ty = import.ty().unwrap_func().clone();
             linker
-                .func_new("channel", import.name(), ty, move |mut caller, arguments, answers| {
-                    let (Val::I32(ptr), Val::I32(len)) = (&arguments[0], &arguments[1]) else {
-                        unreachable!()
-                    };
-                    let (ptr, len) = (*ptr as usize, *len as usize);
-                    let memory = caller.get_export("memory").unwrap().into_memory().unwrap();
-                    let request = memory.data(&caller)[ptr..ptr + len].to_vec();
-                    let answer = match name.as_str() {
-                        "medium/context" => vec![0; 176],
-                        "medium/random" | "medium/send" => 5_u64.to_le_bytes().to_vec(),
-                        "medium/named" | "medium/keep" => 3_u32.to_le_bytes().to_vec(),
-                        _ => vec![],
-                    };
-                    let text = String::from_utf8_lossy(&request).into_owned();
-                    caller.data_mut().push(format!("{name} {text:?}"));
-                    answers[0] = Val::I64(0);
-                    if !answer.is_empty() {
-                        let alloc = caller.get_export("vc_alloc").unwrap().into_func().unwrap();
-                        let alloc: TypedFunc<u32, u32> = alloc.typed(&caller).unwrap();
-                        let at = alloc.call(&mut caller, answer.len() as u32)?;
-                        memory.write(&mut caller, at as usize, &answer).unwrap();
-                        answers[0] = Val::I64(i64::from(at) << 32 | answer.len() as i64);
-                    }
-                    Ok(())
-                })
+                .func_new(
+                    "channel",
+                    import.name(),
+                    ty,
+                    move |mut caller, arguments, answers| {
+                        let (Val::I32(ptr), Val::I32(len)) = (&arguments[0], &arguments[1]) else {
+                            unreachable!()
+                        };
+                        let (ptr, len) = (*ptr as usize, *len as usize);
+                        let memory = caller.get_export("memory").unwrap().into_memory().unwrap();
+                        let request = memory.data(&caller)[ptr..ptr + len].to_vec();
+                        let answer = match name.as_str() {
+                            "medium/context" => vec![0; 176],
+                            "medium/random" | "medium/send" => 5_u64.to_le_bytes().to_vec(),
+                            "medium/named" | "medium/keep" => 3_u32.to_le_bytes().to_vec(),
+                            _ => vec![],
+                        };
+                        let text = String::from_utf8_lossy(&request).into_owned();
+                        caller.data_mut().push(format!("{name} {text:?}"));
+                        answers[0] = Val::I64(0);
+                        if !answer.is_empty() {
+                            let alloc = caller.get_export("vc_alloc").unwrap().into_func().unwrap();
+                            let alloc: TypedFunc<u32, u32> = alloc.typed(&caller).unwrap();
+                            let at = alloc.call(&mut caller, answer.len() as u32)?;
+                            memory.write(&mut caller, at as usize, &answer).unwrap();
+                            answers[0] = Val::I64(i64::from(at) << 32 | answer.len() as i64);
+                        }
+                        Ok(())
+                    },
+                )
                 .unwrap();
         }
         let mut store = Store::new(module.engine(), Vec::new());
         store.set_fuel(FUEL).unwrap();
         let instance = linker.instantiate(&mut store, module).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
-        Self { store, instance, memory }
+        Self {
+            store,
+            instance,
+            memory,
+        }
     }
 
     fn function<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
@@ -80,7 +91,9 @@ impl Part {
         if at == 0 {
             return None;
         }
-        self.memory.write(&mut self.store, at as usize, bytes).unwrap();
+        self.memory
+            .write(&mut self.store, at as usize, bytes)
+            .unwrap();
         Some((at, bytes.len() as u32))
     }
 
@@ -97,7 +110,9 @@ impl Part {
     /// A message to a channel: its answer, or nothing; an error if the turn failed.
     fn tell(&mut self, channel: &str, message: &[u8]) -> wasmtime::Result<Option<String>> {
         self.store.set_fuel(FUEL).unwrap();
-        let Some(place) = self.lay(message) else { return Ok(Some("too-large".to_owned())) };
+        let Some(place) = self.lay(message) else {
+            return Ok(Some("too-large".to_owned()));
+        };
         let turn: TypedFunc<(u32, u32), u64> = self.function(&format!("channel/{channel}"));
         let answer = turn.call(&mut self.store, place)?;
         let text = (answer != 0).then(|| String::from_utf8_lossy(&self.bytes(answer)).into_owned());
@@ -130,7 +145,9 @@ impl Part {
     }
 
     fn load(&mut self, state: &[u8]) -> bool {
-        let Some(place) = self.lay(state) else { return false };
+        let Some(place) = self.lay(state) else {
+            return false;
+        };
         let load: TypedFunc<(u32, u32), i32> = self.function("vc_load");
         let outcome = load.call(&mut self.store, place).unwrap();
         self.done();
@@ -139,7 +156,11 @@ impl Part {
 
     /// Pages of 4 KiB that are not all zeros.
     fn pages(&self) -> usize {
-        self.memory.data(&self.store).chunks(4096).filter(|page| page.iter().any(|b| *b != 0)).count()
+        self.memory
+            .data(&self.store)
+            .chunks(4096)
+            .filter(|page| page.iter().any(|b| *b != 0))
+            .count()
     }
 }
 
@@ -166,10 +187,19 @@ fn the_modules_are_as_the_abi_wants_them() {
         let module = module(&engine, name);
         let memory = module.get_export("memory").unwrap();
         let memory = memory.unwrap_memory();
-        assert_eq!((memory.minimum(), memory.maximum()), (1, Some(max)), "{name}");
-        let exports: Vec<_> = module.exports().map(|export| export.name().to_owned()).collect();
+        assert_eq!(
+            (memory.minimum(), memory.maximum()),
+            (1, Some(max)),
+            "{name}"
+        );
+        let exports: Vec<_> = module
+            .exports()
+            .map(|export| export.name().to_owned())
+            .collect();
         let channels = exports.iter().filter(|e| e.starts_with("channel/"));
-        let counted = channels.filter(|e| !e.starts_with("channel/medium/")).count();
+        let counted = channels
+            .filter(|e| !e.starts_with("channel/medium/"))
+            .count();
         assert!(counted <= 8, "{name}: {exports:?}");
     }
 }
@@ -204,7 +234,10 @@ fn figures() {
         part.tell("medium/start", b"").unwrap();
         part.tell("main", b"hello").unwrap();
         part.tell("main", b"hello").unwrap();
-        println!("{name}: pages fresh {fresh} born {asleep} running {}", part.pages());
+        println!(
+            "{name}: pages fresh {fresh} born {asleep} running {}",
+            part.pages()
+        );
         println!("  fuel of a counted message {}", {
             part.store.set_fuel(FUEL).unwrap();
             let before = FUEL;
@@ -213,7 +246,10 @@ fn figures() {
         });
         let mut part = Part::new(&module);
         let first = part.fuel_of("(cons '4 '(9 16 25 36 49))");
-        println!("  fuel of (cons '4 ...): {first}, then {}", part.fuel_of("(cons '4 '(9 16 25 36 49))"));
+        println!(
+            "  fuel of (cons '4 ...): {first}, then {}",
+            part.fuel_of("(cons '4 '(9 16 25 36 49))")
+        );
         part.eval("(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))");
         part.fuel_of("(fib 15)");
         println!("  fuel of (fib 15): {}", part.fuel_of("(fib 15)"));

@@ -45,7 +45,11 @@ impl World for Notes {
         let len = usize::from(request[8]);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (channel, contents) = (text(&request[9..9 + len]), text(&request[9 + len..]));
-        self.note(format!("send {:x} {} {channel}: {contents}", number(0), number(4)));
+        self.note(format!(
+            "send {:x} {} {channel}: {contents}",
+            number(0),
+            number(4)
+        ));
         self.sequence += 1;
         self.sequence
     }
@@ -66,7 +70,11 @@ impl World for Notes {
         let len = usize::from(request[26]);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let fuel = u64::from_le_bytes(request[2..10].try_into().unwrap()) as i64;
-        self.note(format!("spawn {fuel} {}: {}", text(&request[27..27 + len]), text(&request[27 + len..])));
+        self.note(format!(
+            "spawn {fuel} {}: {}",
+            text(&request[27..27 + len]),
+            text(&request[27 + len..])
+        ));
         12
     }
     fn fork(&mut self) -> Contact {
@@ -89,7 +97,10 @@ pub fn table() -> Vec<(String, String)> {
     let mut rows = Vec::new();
     for row in include_str!("../table.txt").split("\n\n") {
         let row: Vec<&str> = row.lines().filter(|line| !line.starts_with(";;")).collect();
-        let Some(at) = row.iter().rposition(|line| line.starts_with("=> ") || *line == "=>") else {
+        let Some(at) = row
+            .iter()
+            .rposition(|line| line.starts_with("=> ") || *line == "=>")
+        else {
             assert!(row.is_empty(), "a row without an answer: {row:?}");
             continue;
         };
