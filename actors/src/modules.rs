@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dashmap::DashMap;
 use genesis::id::Digest;
+use genesis::image::ImagePart;
 use genesis::refusal::{Code, Refusal};
 
 use crate::sandbox::{ModuleFacts, Sandbox};
@@ -81,4 +82,21 @@ impl Modules {
             None => self.sandbox()?.admit(&self.bytes(module)?),
         }
     }
+}
+
+/// What an image says of a part with code must be what its code says: a claim is not believed.
+pub(crate) fn check_part(
+    part: &ImagePart,
+    facts: &ModuleFacts,
+    module: Digest,
+) -> Result<(), Refusal> {
+    let decoder = facts.tests.then_some(module);
+    if facts.digest != module || part.channels != facts.links || part.decoder != decoder {
+        let what = format!(
+            "occurrence {} claims other channels, or another test, than its code has",
+            part.occurrence
+        );
+        return Err(Refusal::new(Code::Malformed, what));
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ pub(crate) mod look;
 pub(crate) mod reshape;
 mod rows;
 mod sleep;
+pub(crate) mod strong;
 mod trial;
 mod turn;
 

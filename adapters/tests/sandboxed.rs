@@ -285,3 +285,54 @@ async fn more_bodies_live_than_the_engine_has_room_for() {
     }
     runtime.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_number_and_a_whole_vc_travel_in_the_same_envelope() {
+    let runtime = on_store().await;
+    let world = Birth {
+        grants: Grants::ALL,
+        ..body(vec![bring(&runtime, fragile().as_bytes()).await])
+    };
+    let world = runtime.spawn(world.named("world")).await.unwrap();
+    assert_eq!(sum(&runtime, world, 40).await, Ok(40));
+    let mut birth = common::puppet().durable();
+    birth.purse = Purse {
+        children: 2,
+        ..Purse::ENDLESS
+    };
+    let receiver = runtime.spawn(birth).await.unwrap();
+    // A number: weak, the bytes travel.
+    tell(&runtime, receiver, "3.14").await;
+    // A copy: strong, and each goes its own way.
+    let copy = runtime.give(world, receiver, false).await.unwrap();
+    runtime.quiet().await.unwrap();
+    assert_ne!(copy, world);
+    assert_eq!(sum(&runtime, copy, 2).await, Ok(42));
+    assert_eq!(sum(&runtime, world, 1).await, Ok(41));
+    // Itself: it keeps its id and its state, and has another host.
+    let moved = runtime.give(world, receiver, true).await.unwrap();
+    runtime.quiet().await.unwrap();
+    assert_eq!(moved, world);
+    assert_eq!(sum(&runtime, world, 1).await, Ok(42));
+    for id in [copy, world] {
+        let shown = show(&runtime, id).await;
+        assert_eq!(shown.summary.host, receiver);
+        let expected: Vec<Power> = show(&runtime, receiver).await.grants;
+        assert!(shown.grants.iter().all(|power| expected.contains(power)));
+    }
+    assert_eq!(
+        show(&runtime, receiver).await.contacts.len(),
+        2,
+        "it holds both"
+    );
+    // Its purse has no room for a third: what was to be moved lives on where it was.
+    let other = runtime
+        .spawn(body(vec![bring(&runtime, fragile().as_bytes()).await]))
+        .await
+        .unwrap();
+    assert_eq!(sum(&runtime, other, 7).await, Ok(7));
+    let refused = runtime.give(other, receiver, true).await.unwrap_err();
+    assert_eq!(refused.code, Code::Budget, "{refused}");
+    assert_eq!(sum(&runtime, other, 1).await, Ok(8));
+    runtime.shutdown().await;
+}

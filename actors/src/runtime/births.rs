@@ -3,19 +3,27 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use genesis::id::{Digest, VcId};
-use genesis::image::{Code, Image, ImagePart};
+use genesis::id::VcId;
+use genesis::image::{Code, Image};
 use genesis::limits::NAME_BYTES_MAX;
 use genesis::refusal::{Code as Why, Refusal};
 
+use genesis::message::Kind;
+
 use super::Runtime;
+use super::reshaping::contents_of;
 use crate::birth::Birth;
 use crate::handle::Entry;
-use crate::sandbox::ModuleFacts;
+use crate::modules::check_part;
 use crate::shared::Shared;
+use crate::view::Outgoing;
 use crate::worker::Worker;
 use crate::worker::births::Manner;
 use crate::worker::images::fork_of;
+use crate::worker::strong::OWNERSHIP;
+
+/// How long a VC that is given away may take to be woken, in milliseconds.
+const GIVE_MS: u64 = 10_000;
 
 impl Runtime {
     /// An id, a name, or `name/occurrence/…` for a VC in a body.
@@ -124,6 +132,58 @@ impl Runtime {
         Ok(image)
     }
 
+    /// Sends a whole VC to another, as a message: a copy of it, or itself. Its receiver is its host from then
+    /// on, pays for it, and holds it as a contact. Gives the id it has there.
+    ///
+    /// A VC that was to be moved and is refused lives on where it was.
+    ///
+    /// # Errors
+    /// [`Refusal`]: either is unknown or stopped, the receiver's purse, or a bound.
+    pub async fn give(&self, id: VcId, to: VcId, moved: bool) -> Result<VcId, Refusal> {
+        if id == to {
+            return Err(Refusal::new(Why::Conflict, "a VC is not given to itself").who(id));
+        }
+        let (image, durable) = self.on(id, move |worker| worker.frozen(id)).await??;
+        let image = if moved {
+            self.settled_on(id, move |worker| worker.let_go(id)).await?
+        } else {
+            image
+        };
+        let given = self.give_image(&image, to, moved).await;
+        if moved && given.is_err() {
+            let manner = Manner {
+                durable,
+                born: true,
+                ..Manner::default()
+            };
+            self.settled_on(id, move |worker| worker.thaw(image, manner).map(drop))
+                .await?;
+        }
+        given
+    }
+
+    async fn give_image(&self, image: &Image, to: VcId, moved: bool) -> Result<VcId, Refusal> {
+        let bytes = image
+            .to_bytes()
+            .map_err(|error| Refusal::new(Why::TooLarge, error.to_string()))?;
+        let ownership = if moved { "move" } else { "copy" };
+        let mut outgoing = Outgoing {
+            kind: Kind::Computer,
+            ..Outgoing::new(to, bytes)
+        };
+        let facts = [
+            (OWNERSHIP, ownership),
+            ("type", "application/vnd.medium.image"),
+        ];
+        for (name, value) in facts {
+            outgoing.metadata.insert(name.to_owned(), value.into());
+        }
+        let answer = self.ask(outgoing, GIVE_MS).await?;
+        let said = contents_of(answer.reply)?;
+        let id = said.as_ref().try_into().map(VcId::from_bytes);
+        id.map_err(|_| Refusal::new(Why::Internal, "the answer is not an id"))
+    }
+
     /// Takes the modules out of an image, and out of those in it, and keeps them.
     async fn take_modules(&self, image: &mut Image) -> Result<(), Refusal> {
         for part in &mut image.parts {
@@ -189,19 +249,6 @@ impl Runtime {
         }
         Ok(ids)
     }
-}
-
-/// What an image says of a part with code must be what its code says: a claim is not believed.
-fn check_part(part: &ImagePart, facts: &ModuleFacts, module: Digest) -> Result<(), Refusal> {
-    let decoder = facts.tests.then_some(module);
-    if facts.digest != module || part.channels != facts.links || part.decoder != decoder {
-        let what = format!(
-            "occurrence {} claims other channels, or another test, than its code has",
-            part.occurrence
-        );
-        return Err(Refusal::new(Why::Malformed, what));
-    }
-    Ok(())
 }
 
 /// Puts the modules into an image that leaves, and into those in it.

@@ -157,7 +157,7 @@ impl Runtime {
             ));
         }
         let by_reference = outgoing.contents.reference().is_some();
-        if by_reference && !matches!(outgoing.kind, Kind::Tell | Kind::Reply) {
+        if by_reference && !matches!(outgoing.kind, Kind::Tell | Kind::Reply | Kind::Computer) {
             let what = format!(
                 "contents of {} bytes, a message of kind `{}` has at most {CONTENTS_INLINE_MAX}",
                 outgoing.contents.total(),

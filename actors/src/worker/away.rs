@@ -26,7 +26,7 @@ impl Worker {
         };
         let reshapes = matches!(
             letter.kind,
-            Kind::Internalize | Kind::Deprecate | Kind::Upgrade
+            Kind::Internalize | Kind::Deprecate | Kind::Upgrade | Kind::Computer
         );
         if reshapes || !self.may_turn(slot, &letter) {
             if reshapes {

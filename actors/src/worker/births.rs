@@ -331,6 +331,7 @@ impl Worker {
     /// Lets a frozen VC go on here.
     pub(crate) fn thaw(&mut self, image: Image, manner: Manner) -> Result<u32, Refusal> {
         let id = image.id;
+        self.make_way(id);
         if self.find(id).is_some() {
             return Err(Refusal::new(Why::Conflict, format!("{id} lives here already")).who(id));
         }

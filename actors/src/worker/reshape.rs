@@ -110,6 +110,9 @@ impl Worker {
             })
         };
         match letter.kind {
+            Kind::Computer => self
+                .wake_strong(slot, letter)
+                .map(|id| (Contents::from(id.as_bytes().as_slice()), FUEL_PER_TURN)),
             Kind::Internalize => {
                 let part = unwrap(&letter.contents)?;
                 self.take_in(slot, seat, part, consent)

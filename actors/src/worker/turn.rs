@@ -34,7 +34,7 @@ impl Worker {
         }
         if matches!(
             letter.kind,
-            Kind::Internalize | Kind::Deprecate | Kind::Upgrade
+            Kind::Internalize | Kind::Deprecate | Kind::Upgrade | Kind::Computer
         ) {
             self.reshape(slot, seat, letter);
             return;
