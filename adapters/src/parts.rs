@@ -131,9 +131,13 @@ macro_rules! part {
     };
 }
 
-static PARTS: [BuiltIn; 15] = [
+static PARTS: [BuiltIn; 21] = [
     part!("cat-brain": "hippocampus/cat-brain.wat"),
     part!("cat-judge": "hippocampus/cat-judge.wat"),
+    part!("chip8-cartridge": "chip8/chip8-cartridge.wat"),
+    part!("chip8-cpu": "chip8-cpu/chip8-cpu.wasm"),
+    part!("chip8-io": "chip8/chip8-io.wat"),
+    part!("chip8-ram": "chip8/chip8-ram.wat"),
     part!("counter-v1": "counter/counter-v1.wat"),
     part!("counter-v2": "counter/counter-v2.wat"),
     part!("counter-v3": "counter/counter-v3.wat"),
@@ -145,6 +149,8 @@ static PARTS: [BuiltIn; 15] = [
     part!("limb-v2": "limb/limb-v2.wat"),
     part!("limb-v3": "limb/limb-v3.wat"),
     part!("limb-v4": "limb/limb-v4.wat"),
+    part!("lisp": "lisp/lisp.wasm"),
+    part!("lisp-large": "lisp/lisp-large.wasm"),
     part!("robot-brain": "limb/robot-brain.wat"),
     part!("robot-judge": "limb/robot-judge.wat"),
 ];

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use adapters::pod_dir::{
-    ContactSpec, Contents, DecoderSpec, NestedSpec, PartSource, PartSpec, PodDir, PurseSpec,
-    READ_BYTES_MAX, RestartSpec, embedded, embedded_pod, is_name,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, ModuleSpec, NestedSpec, PartSource, PartSpec,
+    PodDir, PurseSpec, READ_BYTES_MAX, RestartSpec, embedded, embedded_pod, is_name,
 };
 use bytes::Bytes;
 use genesis::id::{Address, VcId};
@@ -40,7 +40,9 @@ fn everything_a_pod_can_say() {
         "parts": [
             {{"file": "lib/main.wasm", "role": "main", "decoder": "wasm"}},
             {{"native": "say", "version": 1, "argument": "Hi"}},
-            {{"text": "some text", "decoder": "lib/main.wasm"}}
+            {{"text": "some text", "decoder": "lib/main.wasm"}},
+            {{"wasm": "hello", "argument": {{"file": "lib/main.wasm"}}}},
+            {{"wasm": "lib/main.wasm", "argument": "3"}}
         ],
         "accept": "bytes <= 4096", "goal": "hunger = 0",
         "grants": ["after", "send"],
@@ -48,7 +50,7 @@ fn everything_a_pod_can_say() {
         "purse": {{"fuel": 18446744073709551615, "messages": 2, "children": 3, "outside": 4, "motes": 5}},
         "nested": {{"parser": "parser/"}},
         "restart": {{"faults_max": 3, "within_ms": 60000}},
-        "durable": false, "record": 1000, "idle_ms": 0
+        "durable": false, "record": 1000, "idle_ms": 0, "turn_fuel": 5000000
     }}"#
     );
     let files = [
@@ -98,6 +100,28 @@ fn everything_a_pod_can_say() {
                     contents: code(),
                 }),
             ),
+            part(
+                PartSource::WebAssembly {
+                    module: ModuleSpec::BuiltIn("hello".to_owned()),
+                    argument: Some(ArgumentSpec::File {
+                        path: path(),
+                        contents: code(),
+                    }),
+                },
+                None,
+                None,
+            ),
+            part(
+                PartSource::WebAssembly {
+                    module: ModuleSpec::File {
+                        path: path(),
+                        contents: code(),
+                    },
+                    argument: Some(ArgumentSpec::Text("3".to_owned())),
+                },
+                None,
+                None,
+            ),
         ],
         accept: Some("bytes <= 4096".to_owned()),
         grants: Grants::NONE.with(Power::Send).with(Power::After),
@@ -133,6 +157,7 @@ fn everything_a_pod_can_say() {
         durable: Some(false),
         record: Some(1_000),
         idle_ms: Some(0),
+        turn_fuel: Some(5_000_000),
     };
     assert_eq!(PodDir::read(directory(&files).path()).unwrap(), want);
     assert_eq!(read_again(&want), want);
@@ -160,7 +185,9 @@ fn a_long_file_stays_on_the_disk() {
                 assert_eq!(path, &dir.path().canonicalize().unwrap().join("long"));
                 (false, *len)
             }
-            PartSource::Native { .. } | PartSource::Text(_) => panic!("both are files"),
+            PartSource::Native { .. } | PartSource::Text(_) | PartSource::WebAssembly { .. } => {
+                panic!("both are files")
+            }
         })
         .collect();
     assert_eq!(
@@ -244,7 +271,12 @@ fn the_binary_holds_what_the_repository_holds() {
 #[test]
 fn the_shipped_pods_are_what_they_say() {
     let names: Vec<_> = embedded().iter().map(|pod| pod.name).collect();
-    assert_eq!(names, ["counter", "echo", "hello", "notary", "ring"]);
+    assert!(names.is_sorted(), "{names:?}");
+    for name in [
+        "counter", "echo", "hello", "lisp", "notary", "ring", "robot",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
     for pod in embedded() {
         let opened = pod.open().unwrap();
         assert_eq!(opened.name, pod.name);
@@ -256,30 +288,28 @@ fn the_shipped_pods_are_what_they_say() {
         );
         assert_eq!(PodDir::read(&shipped().join(pod.name)).unwrap(), opened);
         assert_eq!(read_again(&opened), opened);
+        // What comes with the program is trusted, and still asks for nothing dangerous.
+        assert_eq!(opened.grants.narrow(Grants::HARMLESS), opened.grants);
+        assert_eq!(opened.durable, (pod.name == "notary").then_some(true));
         let [part] = opened.parts.as_slice() else {
-            panic!("{} has one part", pod.name)
+            continue;
         };
         let (native, argument) = match pod.name {
             "hello" => ("say", Some("Hello, World!".to_owned())),
             name => (name, None),
         };
-        let native = native.to_owned();
-        assert_eq!(
-            part.source,
-            PartSource::Native {
-                name: native,
+        let code = match pod.name {
+            "lisp" => PartSource::WebAssembly {
+                module: ModuleSpec::BuiltIn("lisp".to_owned()),
+                argument: None,
+            },
+            _ => PartSource::Native {
+                name: native.to_owned(),
                 version: Some(1),
-                argument
-            }
-        );
-        let harmless = Grants::NONE.with(Power::Emit).with(Power::After);
-        let want = if pod.name == "hello" {
-            harmless
-        } else {
-            Grants::NONE.with(Power::Send)
+                argument,
+            },
         };
-        assert_eq!(opened.grants, want, "{}", pod.name);
-        assert_eq!(opened.durable, (pod.name == "notary").then_some(true));
+        assert_eq!(part.source, code, "{}", pod.name);
     }
     assert!(embedded_pod("nobody").is_none());
 }
@@ -339,6 +369,8 @@ fn some_part() -> impl Strategy<Value = PartSpec> {
                 argument
             }
         ),
+        (some_module(), proptest::option::of(some_argument()))
+            .prop_map(|(module, argument)| PartSource::WebAssembly { module, argument }),
     ];
     let decoder = prop_oneof![
         some_name().prop_map(DecoderSpec::Native),
@@ -354,6 +386,21 @@ fn some_part() -> impl Strategy<Value = PartSpec> {
             role,
             decoder,
         })
+}
+
+fn some_module() -> impl Strategy<Value = ModuleSpec> {
+    prop_oneof![
+        (0..adapters::parts::parts().len())
+            .prop_map(|at| ModuleSpec::BuiltIn(adapters::parts::parts()[at].name.to_owned())),
+        some_file("modules").prop_map(|(path, contents)| ModuleSpec::File { path, contents }),
+    ]
+}
+
+fn some_argument() -> impl Strategy<Value = ArgumentSpec> {
+    prop_oneof![
+        any::<String>().prop_map(ArgumentSpec::Text),
+        some_file("arguments").prop_map(|(path, contents)| ArgumentSpec::File { path, contents }),
+    ]
 }
 
 fn some_contact() -> impl Strategy<Value = ContactSpec> {
@@ -407,6 +454,7 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
         any::<Option<bool>>(),
         proptest::option::of(0..=limits::JOURNAL_LEN_MAX),
         any::<Option<u64>>(),
+        proptest::option::of(0..=limits::TURN_FUEL_GRANT_MAX),
     );
     let lists = (
         proptest::collection::vec(some_part(), 0..4),
@@ -416,7 +464,7 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
     (texts, lists, purse, restart, rest).prop_map(|(texts, lists, purse, restart, rest)| {
         let (name, version, description, accept, goal) = texts;
         let (parts, grants, contacts) = lists;
-        let (durable, record, idle_ms) = rest;
+        let (durable, record, idle_ms, turn_fuel) = rest;
         PodDir {
             name,
             version,
@@ -432,6 +480,7 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
             durable,
             record,
             idle_ms,
+            turn_fuel,
         }
     })
 }

@@ -53,9 +53,11 @@ macro_rules! pod {
 
 static EMBEDDED: &[EmbeddedPod] = &[
     pod!("cat": "vc.json"),
+    pod!("chip8": "vc.json"),
     pod!("counter": "vc.json"),
     pod!("echo": "vc.json"),
     pod!("hello": "vc.json"),
+    pod!("lisp": "vc.json"),
     pod!("notary": "vc.json"),
     pod!("ring":
         "vc.json"

@@ -71,7 +71,7 @@ fn a_directory_without_vc_json() {
 fn a_directory_called_vc_json() {
     insta::assert_snapshot!(refuse_dir(directory(&[("vc.json/x", "")]).path()), @"
     error: pod/vc.json: `vc.json` is a directory, not a file
-    hint: `vc.json` and what `file` and `decoder` name are files, what `nested` names are directories
+    hint: `vc.json` and what `file`, `wasm` and `decoder` name are files, what `nested` names are directories
     ");
 }
 
@@ -118,7 +118,7 @@ fn a_part_file_that_is_a_directory() {
     ];
     insta::assert_snapshot!(refuse_files(&files), @"
     error: pod/vc.json:1:34 parts[0].file: `lib` is a directory, not a file
-    hint: `vc.json` and what `file` and `decoder` name are files, what `nested` names are directories
+    hint: `vc.json` and what `file`, `wasm` and `decoder` name are files, what `nested` names are directories
     ");
     assert_eq!(refuse_files(&files), refuse_dir(directory(&files).path()));
 }
@@ -131,7 +131,7 @@ fn a_nested_vc_that_is_a_file() {
     ];
     insta::assert_snapshot!(refuse_files(&files), @"
     error: pod/vc.json:1:31 nested.b: `lib` is a file, not a directory
-    hint: `vc.json` and what `file` and `decoder` name are files, what `nested` names are directories
+    hint: `vc.json` and what `file`, `wasm` and `decoder` name are files, what `nested` names are directories
     ");
     assert_eq!(refuse_files(&files), refuse_dir(directory(&files).path()));
 }
@@ -285,7 +285,7 @@ fn a_part_that_is_a_pipe_is_not_opened() {
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("s")).unwrap();
     insta::assert_snapshot!(refuse_dir(dir.path()), @"
     error: pod/vc.json:1:34 parts[0].file: `s` is a device or a pipe, not a file
-    hint: `vc.json` and what `file` and `decoder` name are files, what `nested` names are directories
+    hint: `vc.json` and what `file`, `wasm` and `decoder` name are files, what `nested` names are directories
     ");
 }
 
@@ -396,11 +396,11 @@ fn a_field_that_is_missing() {
 fn a_field_that_is_unknown() {
     insta::assert_snapshot!(refuse("{\n  \"name\": \"a\",\n  \"grant\": [\"send\"]\n}"), @"
     error: pod/vc.json:3:3 grant: unknown field `grant`, the nearest known one is `grants`
-    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms
+    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms, turn_fuel
     ");
     insta::assert_snapshot!(refuse(r#"{"name": "a", "parts": [{"fiel": "x"}]}"#), @"
     error: pod/vc.json:1:26 parts[0].fiel: unknown field `fiel`, the nearest known one is `file`
-    hint: correct or remove it; the fields here are file, native, text, version, argument, role, decoder
+    hint: correct or remove it; the fields here are file, native, text, wasm, version, argument, role, decoder
     ");
     insta::assert_snapshot!(refuse(r#"{"name": "a", "purse": {"gas fee": 1}}"#), @r#"
     error: pod/vc.json:1:25 purse["gas fee"]: unknown field `gas fee`, the nearest known one is `fuel`
@@ -462,22 +462,59 @@ fn a_name_that_is_taken() {
 #[test]
 fn a_part_with_no_contents_or_with_two() {
     insta::assert_snapshot!(refuse(r#"{"name": "a", "parts": [{"role": "judge"}]}"#), @r#"
-    error: pod/vc.json:1:25 parts[0]: a part has one of `file`, `native`, `text`; this has none
-    hint: for example: {"file": "main.wasm"}, {"native": "echo"} or {"text": "Hello"}
+    error: pod/vc.json:1:25 parts[0]: a part has one of `file`, `native`, `text`, `wasm`; this has none
+    hint: for example: {"wasm": "main.wasm"}, {"native": "echo"}, {"text": "Hello"} or {"file": "story.txt"}
     "#);
     let two = r#"{"name": "a", "parts": [{"file": "x", "text": "y"}]}"#;
     insta::assert_snapshot!(refuse(two), @r#"
-    error: pod/vc.json:1:25 parts[0]: a part has one of `file`, `native`, `text`; this has file and text
-    hint: for example: {"file": "main.wasm"}, {"native": "echo"} or {"text": "Hello"}
+    error: pod/vc.json:1:25 parts[0]: a part has one of `file`, `native`, `text`, `wasm`; this has file and text
+    hint: for example: {"wasm": "main.wasm"}, {"native": "echo"}, {"text": "Hello"} or {"file": "story.txt"}
     "#);
 }
 
 #[test]
 fn an_argument_without_a_native_part() {
     insta::assert_snapshot!(refuse(r#"{"name": "a", "parts": [{"text": "", "argument": "x"}]}"#), @"
-    error: pod/vc.json:1:50 parts[0].argument: `argument` belongs to a part that has `native`
-    hint: remove `argument`, or add `native`
+    error: pod/vc.json:1:50 parts[0].argument: `argument` belongs to a part that has `native` or `wasm`
+    hint: remove `argument`, or add `native` or `wasm`
     ");
+    let version = r#"{"name": "a", "parts": [{"wasm": "hello", "version": 1}]}"#;
+    insta::assert_snapshot!(refuse(version), @"
+    error: pod/vc.json:1:54 parts[0].version: `version` belongs to a part that has `native`
+    hint: remove `version`, or add `native`
+    ");
+}
+
+#[test]
+fn code_that_is_nowhere() {
+    insta::assert_snapshot!(refuse(r#"{"name": "a", "parts": [{"wasm": "lamb-v1"}]}"#), @r#"
+    error: pod/vc.json:1:34 parts[0].wasm: `lamb-v1` is neither a part that comes with the medium (the nearest is `limb-v1`) nor a file of the pod
+    hint: correct the name, or put the module there: {"wasm": "main.wasm"} or {"wasm": "main.wat"}
+    "#);
+    let path = r#"{"name": "a", "parts": [{"wasm": "../limb.wat"}]}"#;
+    insta::assert_snapshot!(refuse(path), @"
+    error: pod/vc.json:1:34 parts[0].wasm: the path `../limb.wat` leads out of the pod
+    hint: copy what is needed into the pod and write its path as `lib/main.wasm`
+    ");
+    let argument = r#"{"name": "a", "parts": [{"wasm": "hello", "argument": {"fiel": "x"}}]}"#;
+    insta::assert_snapshot!(refuse(argument), @"
+    error: pod/vc.json:1:56 parts[0].argument.fiel: unknown field `fiel`, the nearest known one is `file`
+    hint: correct or remove it; the fields here are file
+    ");
+    let argument = r#"{"name": "a", "parts": [{"wasm": "hello", "argument": {"file": "x"}}]}"#;
+    insta::assert_snapshot!(refuse(argument), @"
+    error: pod/vc.json:1:64 parts[0].argument.file: there is no file `x` in the pod
+    hint: create it, or correct the path; paths begin at the directory of this `vc.json`
+    ");
+    let long = "x".repeat(limits::CONTENTS_INLINE_MAX + 1);
+    insta::assert_snapshot!(refuse_files(&[("vc.json", argument), ("x", &long)]), @r#"
+    error: pod/vc.json:1:64 parts[0].argument.file: 65537 bytes, at most 65536 are possible
+    hint: shorten it; a long text can be a part of its own: {"file": "story.txt"}
+    "#);
+    insta::assert_snapshot!(refuse(r#"{"name": "a", "turn_fuel": 1000000001}"#), @r#"
+    error: pod/vc.json:1:28 turn_fuel: 1000000001 is more than the most possible, 1000000000
+    hint: for example: "turn_fuel": 5000000
+    "#);
 }
 
 #[test]
@@ -631,7 +668,7 @@ fn an_error_is_one_line_whatever_it_shows() {
     "#);
     insta::assert_snapshot!(refuse(r#"{"name": "a", "x\ny\"": 1}"#), @r#"
     error: pod/vc.json:1:15 ["x\ny""]: unknown field `x\ny"`, the nearest known one is `name`
-    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms
+    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms, turn_fuel
     "#);
     insta::assert_snapshot!(refuse(r#"{"name": "a", "grants": ["s\nd"]}"#), @r#"
     error: pod/vc.json:1:26 grants[0]: there is no power `s\nd`; there are send, emit, after, spawn, fork, internalize, strip, watch, reshape
