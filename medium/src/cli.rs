@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use genesis::channel::Channel;
-use genesis::id::Digest;
 use genesis::limits::ASK_MS_DEFAULT;
 use genesis::power::Power;
 use genesis::purse::Coin;
+
+mod new;
+mod part;
+
+pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
+pub(crate) use part::{Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
 
 /// A node of the medium, and the verbs to talk to it.
 #[derive(Debug, Parser)]
@@ -178,7 +183,7 @@ pub(crate) enum Verb {
     Freeze(Freeze),
     /// Play a VC that is a CHIP-8 console
     #[command(
-        after_long_help = "Keys: 1234, qwer, asdf and zxcv are the sixteen keys; Esc or Ctrl-C ends.\n\nExamples:\n  \
+        after_long_help = "Keys: 1234, qwer, asdf and zxcv are the sixteen keys; Esc, Q or Ctrl-C ends.\n\nExamples:\n  \
         medium spawn chip8 && medium console chip8\n  medium console chip8 --frames 60 --plain"
     )]
     Console(Console),
@@ -424,154 +429,6 @@ pub(crate) struct Remove {
     /// Stop it first if it lives
     #[arg(long, short)]
     pub(crate) force: bool,
-}
-
-/// `try`.
-#[derive(Debug, Args)]
-pub(crate) struct Try {
-    /// On whom: an id, a name, or a path into a body
-    pub(crate) vc: String,
-    /// A part that comes with the medium, a native behaviour, or a file
-    pub(crate) part: String,
-    /// In the place of which part: its number in `medium show` [default: that of the same name or role]
-    #[arg(long, value_name = "N")]
-    pub(crate) occurrence: Option<u64>,
-    /// What the part would be called inside the body
-    #[arg(long)]
-    pub(crate) role: Option<String>,
-    /// Also let it handle the last N messages that the VC recorded
-    #[arg(long, value_name = "N")]
-    pub(crate) replay: Option<u32>,
-    /// What the part begins with, and how it is read.
-    #[command(flatten)]
-    pub(crate) about: PartAbout,
-}
-
-/// `console`.
-#[derive(Debug, Args)]
-pub(crate) struct Console {
-    /// Whom: an id, a name, or a path into a body
-    pub(crate) vc: String,
-    /// End after so many frames
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub(crate) frames: Option<usize>,
-    /// Print only the last frame, as text; needs no terminal
-    #[arg(long, requires = "frames")]
-    pub(crate) plain: bool,
-}
-
-/// `new`.
-#[derive(Debug, Args)]
-pub(crate) struct New {
-    /// What to begin
-    #[command(subcommand)]
-    pub(crate) kind: NewKind,
-}
-
-/// What `new` can begin.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NewKind {
-    /// A part of sandboxed code, with its test
-    Part {
-        /// What it is called, and its folder: words of a-z 0-9 with `-` between
-        name: String,
-        /// In which language
-        #[arg(long, default_value = "wat")]
-        lang: PartLanguage,
-    },
-    /// A VC that answers messages
-    Agent {
-        /// What it is called, and its folder: words of a-z 0-9 with `-` between
-        name: String,
-        /// In which language
-        #[arg(long, default_value = "lisp")]
-        lang: AgentLanguage,
-    },
-}
-
-/// Languages of parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PartLanguage {
-    /// WebAssembly's text format; needs no tools
-    Wat,
-    /// Rust; needs cargo and the target wasm32v1-none
-    Rust,
-}
-
-/// Languages of agents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AgentLanguage {
-    /// The Lisp that comes with the medium; needs no tools
-    Lisp,
-}
-
-/// `strip`.
-#[derive(Debug, Args)]
-pub(crate) struct Strip {
-    /// Of whom: an id, a name, or a path into a body
-    pub(crate) vc: String,
-    /// Which part: its number in `medium show`
-    pub(crate) occurrence: u64,
-}
-
-/// What a part begins with and how it is read, wherever a part is named.
-#[derive(Debug, Default, Args)]
-pub(crate) struct PartAbout {
-    /// The argument of a native behaviour or of sandboxed code
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(crate) argument: Option<String>,
-    /// The argument of sandboxed code: the contents of a file
-    #[arg(long, value_name = "F", conflicts_with = "argument")]
-    pub(crate) argument_file: Option<PathBuf>,
-    /// The digest of the code that reads and tests a file, in hexadecimal
-    #[arg(long, value_name = "HEX")]
-    pub(crate) decoder: Option<Digest>,
-}
-
-/// How a part comes in, for `internalize` and `upgrade`.
-#[derive(Debug, Default, Args)]
-pub(crate) struct PartOptions {
-    /// What the part begins with, and how it is read.
-    #[command(flatten)]
-    pub(crate) about: PartAbout,
-    /// Also let it handle the last N messages that the VC recorded: any other outcome refuses it
-    #[arg(long, value_name = "N")]
-    pub(crate) replay: Option<u32>,
-    /// Skip the test of the part; the node's log says so
-    #[arg(long = "override", conflicts_with = "replay")]
-    pub(crate) by_override: bool,
-}
-
-/// `internalize`.
-#[derive(Debug, Args)]
-pub(crate) struct Internalize {
-    /// Into whom: an id, a name, or a path into a body
-    pub(crate) vc: String,
-    /// A part that comes with the medium, a native behaviour, a file, or a message (msg:…)
-    pub(crate) part: String,
-    /// What the part is called inside the body
-    #[arg(long)]
-    pub(crate) role: Option<String>,
-    /// How the part is described.
-    #[command(flatten)]
-    pub(crate) options: PartOptions,
-}
-
-/// `upgrade`.
-#[derive(Debug, Args)]
-pub(crate) struct Upgrade {
-    /// Whose: an id, a name, or a path into a body
-    pub(crate) vc: String,
-    /// [OCCURRENCE] <PART>: the number of the part to replace (else: the one of the same name or role), and
-    /// a part that comes with the medium, a native behaviour or a file
-    #[arg(num_args = 1..=2, required = true, value_name = "PART")]
-    pub(crate) part: Vec<String>,
-    /// What the part is called inside the body
-    #[arg(long)]
-    pub(crate) role: Option<String>,
-    /// How the part is described.
-    #[command(flatten)]
-    pub(crate) options: PartOptions,
 }
 
 /// `freeze`.

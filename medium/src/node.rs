@@ -17,7 +17,9 @@ use adapters::contents::{Contents, ContentsError};
 use adapters::parts;
 use adapters::store::memory::MemoryStore;
 use adapters::store::redb::{LastRun, RedbStore};
-use adapters::wasm::{CacheFolder, Compiler, Engine, Options};
+use adapters::wasm::{
+    CacheFolder, Compiler, Engine, LARGE_MAX_DEFAULT, Options, SMALL_MAX_DEFAULT,
+};
 use genesis::id::{Digest, VcId};
 use genesis::limits::CONTENTS_POLICY_MAX;
 use genesis::refusal::{Code, Refusal};
@@ -36,6 +38,8 @@ use crate::virtual_time::{Pace, keep_pace};
 pub const SHUTDOWN_MS_MAX: u64 = 5_000;
 /// Bytes of states and mailboxes in memory, unless told otherwise; beyond it, idle VCs go to sleep.
 pub const MEMORY_BYTES_DEFAULT: usize = 1 << 30;
+/// By how much fewer instances of sandboxed parts a node does with that has little address space.
+const FEWER: u32 = 32;
 /// The folder in a data folder with the machine code of modules; may be removed when no node runs.
 const CODE_FOLDER: &str = "code";
 /// Where the API listens, unless told otherwise.
@@ -310,7 +314,17 @@ async fn sandbox(config: &NodeConfig, secret: &NodeSecret) -> Result<Arc<dyn San
         trusted: parts::trusted(),
         ..Options::default()
     };
-    let engine = tokio::task::spawn_blocking(move || Engine::new(options)).await;
+    let engine = tokio::task::spawn_blocking(move || {
+        Engine::new(options.clone()).or_else(|refusal| {
+            tracing::warn!(%refusal, "too little address space: fewer sandboxed parts are possible");
+            Engine::new(Options {
+                small_max: SMALL_MAX_DEFAULT / FEWER,
+                large_max: LARGE_MAX_DEFAULT / FEWER,
+                ..options
+            })
+        })
+    });
+    let engine = engine.await;
     let engine = engine.map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
     Ok(Arc::new(engine))
 }

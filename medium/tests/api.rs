@@ -11,6 +11,8 @@ mod document;
 mod events;
 #[path = "api/messages.rs"]
 mod messages;
+#[path = "api/modules.rs"]
+mod modules;
 #[path = "api/node.rs"]
 mod node;
 #[path = "api/refusals.rs"]

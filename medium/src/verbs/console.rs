@@ -162,8 +162,8 @@ async fn play(context: Context<'_>, client: &Client, options: &Console) -> Resul
             biased; // first what ends it
             () = signals.next() => break,
             key = keys.recv() => match key {
-                // Ctrl-C, Esc, Ctrl-D, or no more keys.
-                Some(0x03 | 0x1b | 0x04) | None => break,
+                // Ctrl-C, Esc, Ctrl-D, a capital Q (q is a key of the pad), or no more keys.
+                Some(0x03 | 0x1b | 0x04 | b'Q') | None => break,
                 Some(key) => pad.press(key),
             },
             _ = ticks.tick() => {
@@ -214,15 +214,22 @@ fn picture(vc: &str, reply: &Reply) -> Result<Picture, Refusal> {
     })
 }
 
-/// What is typed, byte by byte. The thread that reads ends with the process: a read cannot be given up.
+/// What is typed, key by key. The thread that reads ends with the process: a read cannot be given up.
 fn keys() -> mpsc::Receiver<u8> {
     let (sender, receiver) = mpsc::channel(KEYS_WAITING_MAX);
     std::thread::spawn(move || {
-        let mut byte = [0];
-        while let Ok(1) = io::stdin().lock().read(&mut byte) {
-            // A key that nobody has room for is not heard; nobody there is the end.
-            if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(byte[0]) {
-                return;
+        let mut typed = [0; 16];
+        while let Ok(read @ 1..) = io::stdin().lock().read(&mut typed) {
+            let typed = typed.get(..read).unwrap_or_default();
+            // What begins like Esc and goes on is a key like an arrow, which the pad has not.
+            if let [0x1b, _, ..] = typed {
+                continue;
+            }
+            for &key in typed {
+                // A key that nobody has room for is not heard; nobody there is the end.
+                if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(key) {
+                    return;
+                }
             }
         }
     });

@@ -18,23 +18,60 @@ const NAME: &str = "NAME";
 /// A file of a template: its path, and what is in it.
 type File = (&'static str, &'static str);
 
-/// Takes a file of a template, which has the path that it will have and the ending `.in`.
-macro_rules! template {
-    ($folder:literal: $($path:literal from $file:literal),+ $(,)?) => {
-        &[$(($path, include_str!(concat!("../../templates/", $folder, "/", $file)))),+]
-    };
-}
-
-const WAT: &[File] = template!("part-wat":
-    "vc.json" from "vc.json.in",
-    "NAME.wat" from "part.wat.in",
-    "README.md" from "README.md.in",
-);
-const LISP: &[File] = template!("agent-lisp":
-    "vc.json" from "vc.json.in",
-    "agent.scm" from "agent.scm.in",
-    "README.md" from "README.md.in",
-);
+const WAT: &[File] = &[
+    (
+        "vc.json",
+        include_str!("../../templates/part-wat/vc.json.in"),
+    ),
+    (
+        "NAME.wat",
+        include_str!("../../templates/part-wat/part.wat.in"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/part-wat/README.md.in"),
+    ),
+];
+const RUST: &[File] = &[
+    (
+        "vc.json",
+        include_str!("../../templates/part-rust/vc.json.in"),
+    ),
+    (
+        "Cargo.toml",
+        include_str!("../../templates/part-rust/Cargo.toml.in"),
+    ),
+    (
+        "build.sh",
+        include_str!("../../templates/part-rust/build.sh.in"),
+    ),
+    (
+        "src/lib.rs",
+        include_str!("../../templates/part-rust/lib.rs.in"),
+    ),
+    (
+        "src/vc.rs",
+        include_str!("../../../genesis/parts/kit/vc.rs"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/part-rust/README.md.in"),
+    ),
+];
+const LISP: &[File] = &[
+    (
+        "vc.json",
+        include_str!("../../templates/agent-lisp/vc.json.in"),
+    ),
+    (
+        "agent.scm",
+        include_str!("../../templates/agent-lisp/agent.scm.in"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/agent-lisp/README.md.in"),
+    ),
+];
 
 /// Writes a folder of a template.
 pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
@@ -43,7 +80,7 @@ pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
             name,
             match lang {
                 PartLanguage::Wat => WAT,
-                PartLanguage::Rust => WAT,
+                PartLanguage::Rust => RUST,
             },
         ),
         NewKind::Agent { name, lang } => (
@@ -81,8 +118,13 @@ fn written(name: &str, template: &[File]) -> Result<Vec<String>, Refusal> {
         if let Some(inner) = file.parent() {
             fs::create_dir_all(inner).map_err(|error| file_refused("create", inner, &error))?;
         }
-        fs::write(&file, text.replace(NAME, name))
-            .map_err(|error| file_refused("write", &file, &error))?;
+        // The guest kit is the same for all.
+        let text = if path.ends_with("vc.rs") {
+            (*text).to_owned()
+        } else {
+            text.replace(NAME, name)
+        };
+        fs::write(&file, text).map_err(|error| file_refused("write", &file, &error))?;
         paths.push(path);
     }
     Ok(paths)

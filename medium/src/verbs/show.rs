@@ -125,12 +125,13 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
 
 fn parts(vc: &Portrait) -> String {
     let line = |part: &crate::client::seen::Part| {
-        let mut line = format!(
-            "{}  {}, {} bytes",
-            part.occurrence,
-            brief(&part.code),
-            part.bytes
-        );
+        let mut line = format!("{}  {}", part.occurrence, brief(&part.code));
+        // Of sandboxed code the size was said: what else it has is its argument.
+        let _ = match (part.code.starts_with("wasm "), part.bytes) {
+            (true, 0) => Ok(()),
+            (true, bytes) => write!(line, ", begun with {bytes} bytes"),
+            (false, bytes) => write!(line, ", {bytes} bytes"),
+        };
         for (word, texts) in [
             ("as", part.role.as_slice()),
             ("gives", &part.gives),
@@ -147,7 +148,7 @@ fn parts(vc: &Portrait) -> String {
 }
 
 /// What a part is, on a screen: of a module, the first digits of its digest and its size.
-fn brief(code: &str) -> String {
+pub(super) fn brief(code: &str) -> String {
     match code
         .strip_prefix("wasm ")
         .and_then(|rest| rest.split_once(' '))

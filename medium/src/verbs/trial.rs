@@ -11,12 +11,9 @@ use serde_json::{Value, json};
 use super::Context;
 use super::list::understood;
 use super::part::described;
+use super::show::brief;
 use crate::cli::Try;
-use crate::printer::Style;
 use crate::report::Said;
-
-/// Longest code name of a part that is shown whole, in characters.
-const CODE_CHARS_MAX: usize = 60;
 
 #[derive(Debug, Deserialize)]
 struct Trial {
@@ -91,7 +88,7 @@ pub(crate) async fn attempt(context: Context<'_>, options: &Try) -> Result<()> {
         Verdict::Adopt => Ok(()),
         Verdict::Refuse(why) => {
             if let (Some(hint), false) = (&why.hint, printer.is_json()) {
-                printer.note(&format!("{}: {hint}", printer.paint(Style::Cyan, "hint")));
+                printer.note(hint);
             }
             Err(Said.into())
         }
@@ -104,7 +101,7 @@ fn fields(trial: &Trial) -> Vec<(String, String)> {
         Verdict::Adopt => "adopt".to_owned(),
         Verdict::Refuse(why) => format!("refuse: {}", why.what),
     };
-    let code = crate::printer::clip(&trial.code, CODE_CHARS_MAX);
+    let code = brief(&trial.code);
     let place = match trial.replaces {
         Some(occurrence) => format!("in the place of part {occurrence}"),
         None => "as one part more".to_owned(),

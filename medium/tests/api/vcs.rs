@@ -2,6 +2,7 @@
 
 use data_encoding::BASE64;
 use genesis::export;
+use genesis::id::Digest;
 use genesis::refusal::Code;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -326,7 +327,7 @@ async fn a_frozen_vc_goes_on_where_it_does_not_live() {
         .to_owned();
     let bytes = response.bytes().await.unwrap();
     let (image, _, named) = export::read(&bytes).unwrap();
-    assert_eq!(image.digest().unwrap(), named);
+    assert_eq!(Digest::of(&image.to_bytes().unwrap()), named);
     assert_eq!(named.to_string(), digest);
     assert_eq!(
         image.id.to_string(),

@@ -12,6 +12,7 @@ mod harness;
 mod help;
 mod regressions;
 mod reproducible;
+mod sandbox;
 
 use std::io::Write;
 use std::process::Stdio;
