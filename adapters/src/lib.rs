@@ -5,6 +5,7 @@
 //! is not trusted; [`parts`] has the parts that come with the medium.
 
 pub mod contents;
+pub mod oracle;
 pub mod parts;
 pub mod pod_dir;
 pub mod store;

@@ -34,6 +34,7 @@ use genesis::limits::{
 pub use cache::CacheFolder;
 pub use compile::{Compiler, compile_child};
 pub use engine::{Engine, Options};
+pub use module::read_module;
 pub use text::{assemble_text, decoded_parts};
 
 /// Largest text of a module that is assembled, in bytes.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use actors::sandbox::ModuleFacts;
 use genesis::channel::{Channel, Polarity};
 use genesis::id::Digest;
-use genesis::limits::{PART_CHANNELS_MAX, PART_LINKS_MAX};
+use genesis::limits::{MODULE_BYTES_MAX, PART_CHANNELS_MAX, PART_LINKS_MAX};
 use genesis::refusal::{Code, Refusal};
 use wasmparser::{
     BinaryReaderError, ConstExpr, DataKind, Export, ExternalKind, FuncType,
@@ -50,6 +50,14 @@ pub(super) struct Reading {
     pub(super) globals: Vec<String>,
     /// Which pages the module itself fills when it begins.
     pub(super) filled: Vec<u32>,
+}
+
+/// Reads a module without making code of it: what it needs and gives, or why it is refused.
+///
+/// # Errors
+/// [`Refusal`] `malformed` or `too-large`, with what is wrong by name and number.
+pub fn read_module(bytes: &[u8]) -> Result<ModuleFacts, Refusal> {
+    read(bytes, MODULE_BYTES_MAX).map(|reading| reading.facts)
 }
 
 /// Reads a module of at most `bytes_max` bytes.
