@@ -187,8 +187,8 @@ mod tests {
     fn a_refused_trial_on_one_screen() {
         let trial = json!({
             "part": "d", "code": "wasm abc (812 bytes)", "replaces": 3,
-            "self": { "ok": true, "scores": [{ "name": "reach", "value": 9 }] },
-            "tests": { "ok": false, "why": "it missed", "scores": [{ "name": "hits", "value": 2, "why": "of 5" }] },
+            "self": { "ok": true, "measured": [{ "name": "reach", "value": 9 }] },
+            "tests": { "ok": false, "why": "it missed", "measured": [{ "name": "hits", "value": 2, "why": "of 5" }] },
             "replay": {
                 "messages": 4, "different": 2, "failing": 1,
                 "differences": [{ "message": 2, "contents": "move 3", "before": ["reply 3"], "after": [] }],

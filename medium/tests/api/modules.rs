@@ -23,7 +23,7 @@ const NEEDY: &str = r#"(module
 
 async fn bring(node: &Served, module: impl Into<reqwest::Body>) -> reqwest::Response {
     let request = node.write(Method::POST, "/v1/modules").body(module);
-    request.send().await.unwrap()
+    request.send().await.expect("the node answers")
 }
 
 #[tokio::test]
@@ -81,6 +81,8 @@ async fn a_module_is_brought_once_and_named_by_its_digest() {
     let trial = node.post("/v1/vcs/robot/try", &better).await;
     check("Trial", &trial);
     assert_eq!(trial["verdict"], "adopt");
+    let moved = json!({"name": "moved", "value": 3});
+    assert_eq!(trial["self"]["measured"], json!([moved]));
     let upgraded = node.post("/v1/vcs/robot/upgrade", &better).await;
     check("Placed", &upgraded);
     let stripped = node
