@@ -12,7 +12,7 @@ mod new;
 mod part;
 
 pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
-pub(crate) use part::{Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
+pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
 
 /// A node of the medium, and the verbs to talk to it.
 #[derive(Debug, Parser)]
@@ -157,6 +157,11 @@ pub(crate) enum Verb {
         medium try robot ./limb.wat --occurrence 3 --replay 100"
     )]
     Try(Try),
+    /// Send a whole VC to another as a message, and print the id it has there
+    #[command(
+        after_long_help = "A copy, unless --move says it is the VC itself. Its receiver is its host from then on, pays for it,\nand bounds what it may do.\n\nExamples:\n  medium give robot ring\n  medium give robot ring --move"
+    )]
+    Give(Give),
     /// Take a part out of a VC's body, offer it to others, and print the message it became
     #[command(
         after_long_help = "Examples:\n  medium show ring    # shows the occurrences\n  medium strip ring 1"

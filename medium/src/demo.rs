@@ -21,6 +21,7 @@ use crate::report::file_refused;
 use crate::verbs::Context;
 use crate::verbs::up::{Signals, compiler};
 
+mod bodies;
 mod place;
 
 use place::Place;
@@ -122,6 +123,8 @@ impl<'a> Tour<'a> {
         self.echo().await?;
         self.counter().await?;
         self.ring().await?;
+        self.lisp().await?;
+        self.limbs().await?;
         self.hello().await?;
         self.notary().await?;
         self.fork().await?;

@@ -294,6 +294,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/vcs/{vc}/wake", life::wake),
         Route::post("/v1/vcs/{vc}/stop", life::stop),
         Route::post("/v1/vcs/{vc}/fork", life::fork),
+        Route::post("/v1/vcs/{vc}/give", life::give),
         Route::post("/v1/vcs/{vc}/strip", reshape::strip),
         Route::post("/v1/modules", modules::bring),
         Route::post("/v1/vcs/{vc}/try", reshape::attempt),

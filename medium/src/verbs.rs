@@ -74,6 +74,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Stop(options) => life::signal(context, &options.vc, "stop").await,
         Verb::Remove(options) => life::remove(context, &options).await,
         Verb::Try(options) => trial::attempt(context, &options).await,
+        Verb::Give(options) => body::give(context, &options).await,
         Verb::Strip(options) => body::strip(context, &options).await,
         Verb::Internalize(options) => body::internalize(context, &options).await,
         Verb::Upgrade(options) => body::upgrade(context, &options).await,

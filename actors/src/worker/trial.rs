@@ -124,6 +124,12 @@ impl Worker {
             own.map(|(_, state)| state)
         };
         match (&old.code, &part.code) {
+            // The same code with another argument is another part, as a cartridge in a slot is: it begins.
+            (PartCode::WebAssembly { module: a, .. }, PartCode::WebAssembly { module: b, .. })
+                if a == b && old.contents != part.contents =>
+            {
+                (begun(part), None)
+            }
             (a, b) if a == b => match state(seat) {
                 Some(image) => (Source::Image(image.clone()), Some(image)),
                 None => (Source::Birth, None),

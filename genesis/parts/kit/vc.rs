@@ -23,7 +23,8 @@
 //! ```
 //! and `vc_save` and `vc_load` (`vc::stateless!()` for a part that keeps nothing). What a part calls
 //! becomes an import of its module, so only the functions that are used are shown as its needs.
-//! Everything that touches memory is here; a part needs no `unsafe` of its own.
+//! Everything that touches memory is here; a part needs no `unsafe` of its own. (One file, though long,
+//! so that a part has one thing to copy.)
 #![expect(
     unsafe_code,
     reason = "the boundary of a WebAssembly module: pointers in, pointers out"
@@ -604,8 +605,16 @@ pub mod guest {
     }
 
     impl Slab {
-        /// The slab. Only one may exist: call it once, for the one [`super::Slot`] that holds it.
+        /// The slab. Only one may exist.
+        ///
+        /// # Panics
+        /// If it is called twice.
         pub fn rest_of_memory() -> Self {
+            static TAKEN: super::Slot<bool> = super::Slot::new(false);
+            assert!(
+                !TAKEN.with(|taken| core::mem::replace(taken, true)),
+                "one slab"
+            );
             // The compiler must not learn that this is the address of a u8, behind which nothing is.
             let base = core::hint::black_box(&raw const __heap_base as usize).next_multiple_of(8);
             let end = core::arch::wasm32::memory_size::<0>() * 65536;

@@ -35,6 +35,18 @@ pub(crate) struct Strip {
     pub(crate) occurrence: u64,
 }
 
+/// `give`.
+#[derive(Debug, Args)]
+pub(crate) struct Give {
+    /// Which VC: an id, a name, or a path into a body
+    pub(crate) vc: String,
+    /// To whom: its host from then on
+    pub(crate) to: String,
+    /// Give the VC itself, not a copy; it keeps its id
+    #[arg(long = "move")]
+    pub(crate) moved: bool,
+}
+
 /// What a part begins with and how it is read, wherever a part is named.
 #[derive(Debug, Default, Args)]
 pub(crate) struct PartAbout {

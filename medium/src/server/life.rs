@@ -68,6 +68,33 @@ pub(super) struct ForkRequest {
     name: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GiveRequest {
+    to: String,
+    #[serde(default)]
+    r#move: bool,
+}
+
+/// Who a VC is where it was given to.
+#[derive(Serialize)]
+pub(super) struct Given {
+    id: String,
+}
+
+/// Sends a whole VC to another, as a copy or as itself.
+pub(super) async fn give(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Json(request): Json<GiveRequest>,
+) -> Answer<Answered<Given>> {
+    let to = api.runtime().resolve(&request.to).await?;
+    let given = api.runtime().give(id, to, request.r#move).await?;
+    Ok(Answered(Given {
+        id: given.to_string(),
+    }))
+}
+
 /// A VC and what it is called.
 #[derive(Serialize)]
 pub(super) struct Forked {

@@ -1,4 +1,4 @@
-//! `strip`, `internalize`, `upgrade`: what changes a body.
+//! `strip`, `internalize`, `upgrade`, `give`: what changes bodies, and whose a VC is.
 
 use anyhow::Result;
 use genesis::refusal::{Code, Refusal};
@@ -6,12 +6,18 @@ use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::part::described;
-use crate::cli::{Internalize, PartOptions, Strip, Upgrade};
+use crate::cli::{Give, Internalize, PartOptions, Strip, Upgrade};
 
 /// Takes a part out; prints the message it became.
 pub(crate) async fn strip(context: Context<'_>, options: &Strip) -> Result<()> {
     let body = json!({ "occurrence": options.occurrence });
     ask(context, &options.vc, "strip", &body, "message").await
+}
+
+/// Gives a whole VC to another; prints the id it has there.
+pub(crate) async fn give(context: Context<'_>, options: &Give) -> Result<()> {
+    let body = json!({ "to": options.to, "move": options.moved });
+    ask(context, &options.vc, "give", &body, "id").await
 }
 
 /// Takes a part in; prints its occurrence.

@@ -246,3 +246,26 @@ fn has_target() -> bool {
         .join("lib/rustlib/wasm32v1-none")
         .is_dir()
 }
+
+#[test]
+fn a_whole_vc_is_given_away_and_goes_on() {
+    let node = Node::start();
+    node.done(&["spawn", "lisp", "--name", "pupil"]);
+    node.done(&["spawn", "lisp", "--name", "teacher"]);
+    node.done(&["send", "pupil", "(define known 41)"]);
+    let copy = node.done(&["give", "pupil", "teacher"]);
+    assert!(is_id(&copy, "vc:"));
+    assert_eq!(node.done(&["send", &copy, "(+ known 1)"]), "42");
+    // Itself: under the same id and name, with another host.
+    let before = node.json(&["show", "pupil"]);
+    let moved = node.done(&["give", "pupil", "teacher", "--move"]);
+    assert_eq!(before["id"], moved.as_str());
+    assert_eq!(node.done(&["send", "pupil", "known"]), "41");
+    let (pupil, teacher) = (
+        node.json(&["show", "pupil"]),
+        node.json(&["show", "teacher"]),
+    );
+    assert_eq!(pupil["host"], teacher["id"]);
+    let itself = node.run(&["give", "pupil", "pupil"]);
+    assert!(itself.refused().contains("to itself"), "{}", itself.stderr);
+}

@@ -22,7 +22,6 @@ impl Lisp {
             return self.numbers(name, count);
         }
         match name {
-            Builtin::NumberToString | Builtin::StringToNumber => self.texts(name, count),
             Builtin::BitAnd
             | Builtin::BitOr
             | Builtin::BitXor

@@ -36,7 +36,7 @@ impl Tables<'_> {
     }
 
     fn mark_words(&mut self, word: usize, size: usize) {
-        for pair in word / 2..(word + size) / 2 {
+        for pair in word / 2..word / 2 + size / 2 {
             self.words[self.bits + pair / 32] |= 1 << (pair % 32);
         }
     }

@@ -41,7 +41,9 @@ impl Lisp {
                 Ok(())
             }
             Form::If => {
-                self.at_least(rest, 2, "if: a test and a branch, not")?;
+                if !rest.is_pair() || !self.cdr(rest).is_pair() {
+                    return Err(Fault::Syntax("if: a test and a branch, not", rest));
+                }
                 let test = self.resolve(rest.word());
                 let branches = self.cdr(rest);
                 if let Some(value) = self.simple(test) {

@@ -26,6 +26,10 @@ pub(crate) const BUCKETS: usize = 64;
 pub(crate) const STEP_WORDS: usize = 40;
 /// Words of a page of the machine.
 const PAGE: usize = 1024;
+/// Words that a collection leaves free at least, if the slab may grow.
+const SLACK: usize = 2 * PAGE;
+/// Collections of one turn that may leave next to nothing.
+const TIGHT_MAX: u32 = 3;
 
 /// What outlives a turn, by its place in the header. Part of the saved state: only append.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +99,16 @@ pub struct Lisp {
     capacity: usize,
     /// Where the reader is in its text, in bytes.
     pub(crate) at: usize,
+    /// Where the reader's text lies in the slab, in bytes, until the next collection.
+    pub(crate) text_place: core::ops::Range<usize>,
     /// Whether the machine evaluates `Val` or returns it.
     pub(crate) returning: bool,
     /// Bytes of the text being made at the top of the heap.
     pub(crate) text_len: usize,
     /// Whether every step collects: for tests.
     pub(crate) stress: bool,
+    /// How many collections of this turn left next to nothing.
+    tight: u32,
     /// Whether this turn raised the limit.
     raised: bool,
     /// How often it collected.
@@ -118,13 +126,15 @@ impl Lisp {
             limit: 0,
             capacity,
             at: 0,
+            text_place: 0..0,
             returning: false,
             text_len: 0,
             stress: false,
+            tight: 0,
             raised: false,
             collections: 0,
         };
-        lisp.limit = lisp.round_up(FIRST + PAGE).min(capacity);
+        lisp.limit = lisp.round_up(FIRST + SLACK).min(capacity);
         lisp.mem.grow(lisp.limit);
         lisp.sp = lisp.limit;
         for at in KEPT_AT..REDEFINED_AT {
@@ -250,19 +260,28 @@ impl Lisp {
     #[cold]
     fn make_room(&mut self, words: usize) -> Result<(), Fault> {
         self.collect();
-        // A quarter of the space free keeps the price of collections in proportion.
+        // So much left free keeps the price of collections in proportion.
         let used = self.top + self.depth();
-        let wish = used + words + used / 2 + Self::collector_words(used * 2);
+        let wish = used + words + SLACK.max(used / 2) + Self::collector_words(used * 2 + words);
         if wish > self.limit {
             let limit = self.round_up(wish).min(self.capacity);
             if limit > self.limit && self.mem.grow(limit) {
                 self.move_stack(limit);
             }
         }
-        if self.has_room(words) {
-            return Ok(());
+        if self.limit == self.capacity && !self.has_room(words + used / 32) {
+            // Nearly full: collecting for every few words would take as long as not ending at all.
+            // The next turn may try again, so that a program can still be told to let go.
+            self.tight += 1;
+            if self.tight > TIGHT_MAX {
+                return Err(Fault::Memory);
+            }
         }
-        Err(Fault::Memory)
+        if self.has_room(words) {
+            Ok(())
+        } else {
+            Err(Fault::Memory)
+        }
     }
 
     /// Raises the limit without collecting, so that nothing but the stack moves.
@@ -292,6 +311,7 @@ impl Lisp {
     pub(crate) fn settle(&mut self) {
         self.regs = [V::NIL; REGS];
         self.text_len = 0;
+        self.tight = 0;
         let (sp, limit) = (self.sp, self.limit);
         self.mem.words_mut()[sp..limit].fill(0);
         self.sp = limit;
@@ -299,7 +319,7 @@ impl Lisp {
             return;
         }
         self.collect();
-        let wish = self.round_up(self.top + self.top / 2 + PAGE / 2);
+        let wish = self.round_up(self.top + SLACK.max(self.top / 2));
         if wish < self.limit {
             self.clear_above_top();
             self.limit = wish;
@@ -359,7 +379,7 @@ impl Lisp {
         for (i, field) in fields.iter().enumerate() {
             self.set(word + 1 + i, *field);
         }
-        if fields.len() % 2 == 0 {
+        if fields.len().is_multiple_of(2) {
             self.set(word + 1 + fields.len(), V::NULL);
         }
         V::object(word)

@@ -1,7 +1,7 @@
 //! A small Scheme that is a part: the body of a virtual computer that is programmed by messages.
 //!
 //! Read in this order: [`value`] (what a word means), `heap` and `collect` (where values live),
-//! `read` and `print`, `eval` (the machine), `forms` and `derive` (what it evaluates), `control`,
+//! `read` and `print`, `eval` (the machine), `conditions`, `forms` and `derive` (what it evaluates), `control`,
 //! `lists`, `numbers`, `texts`, `agent` (its procedures), [`part`] (its channels).
 //!
 //! There is no `unsafe` and no recursion in it: the interpreter works on one slab of words, and what
@@ -21,6 +21,7 @@ pub mod vc;
 mod agent;
 mod builtins;
 mod collect;
+mod conditions;
 mod control;
 mod derive;
 mod eval;

@@ -6,7 +6,7 @@ use crate::names::Builtin;
 use crate::value::{V, kind};
 
 impl Lisp {
-    fn pair_of(&self, value: V) -> Result<V, Fault> {
+    fn pair_of(value: V) -> Result<V, Fault> {
         if value.is_pair() {
             Ok(value)
         } else {
@@ -183,7 +183,7 @@ impl Lisp {
             let list = self.peek(0);
             let item = self.car(list);
             let found = if pairs {
-                let item = self.pair_of(item)?;
+                let item = Self::pair_of(item)?;
                 self.is_same(how, self.peek(1), self.car(item))?
             } else {
                 self.is_same(how, self.peek(1), item)?
@@ -252,11 +252,11 @@ impl Lisp {
             Builtin::Cadddr => self.walk(first, 0b0110_1010)?,
             Builtin::Cddddr => self.walk(first, 0b1010_1010)?,
             Builtin::SetCar => {
-                self.set(self.pair_of(first)?.word(), second);
+                self.set(Self::pair_of(first)?.word(), second);
                 V::UNSPECIFIED
             }
             Builtin::SetCdr => {
-                self.set(self.pair_of(first)?.word() + 1, second);
+                self.set(Self::pair_of(first)?.word() + 1, second);
                 V::UNSPECIFIED
             }
             Builtin::List | Builtin::ListStar => {
@@ -297,7 +297,7 @@ impl Lisp {
                 }
             }
             Builtin::LastPair => {
-                let mut pair = self.pair_of(first)?;
+                let mut pair = Self::pair_of(first)?;
                 self.len_of(first)?;
                 while self.cdr(pair).is_pair() {
                     pair = self.cdr(pair);

@@ -4,29 +4,32 @@
 
 /// Declares an enum of names with their spelling and, for procedures, how many arguments they take.
 macro_rules! names {
-    ($(#[$doc:meta])* $type:ident, $texts:ident, $arities:ident: $($name:ident $text:literal $min:literal $max:literal),* $(,)?) => {
+    ($(#[$doc:meta])* $type:ident, $texts:ident: $($name:ident $text:literal $min:literal $max:literal),* $(,)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u8)]
-        #[expect(missing_docs, reason = "each is named after what it spells")]
-        pub enum $type { $($name),* }
+        pub(crate) enum $type { $($name),* }
         impl $type {
             /// How many there are.
-            pub const COUNT: usize = [$($text),*].len();
-            const ALL: [Self; Self::COUNT] = [$(Self::$name),*];
+            pub(crate) const COUNT: usize = [$($text),*].len();
+            const ALL: &'static [Self] = &[$(Self::$name),*];
             /// The name of this number.
-            pub fn from_number(number: u32) -> Option<Self> {
+            pub(crate) fn from_number(number: u32) -> Option<Self> {
                 Self::ALL.get(number as usize).copied()
             }
         }
         const $texts: &str = concat!($($text, " "),*);
-        const $arities: [u8; $type::COUNT] = [$($min << 4 | $max),*];
+        impl $type {
+            /// The least and the greatest number of arguments, of four bits each.
+            #[allow(dead_code, reason = "forms look at their shape themselves")]
+            const ARITIES: &'static [u8] = &[$($min << 4 | $max),*];
+        }
     };
 }
 
 names! {
     /// The procedures that are built in. 15 arguments at most means: any number.
-    Builtin, BUILTIN_TEXTS, ARITIES:
+    Builtin, BUILTIN_TEXTS:
     Cons "cons" 2 2, Car "car" 1 1, Cdr "cdr" 1 1, SetCar "set-car!" 2 2, SetCdr "set-cdr!" 2 2,
     Caar "caar" 1 1, Cadr "cadr" 1 1, Cdar "cdar" 1 1, Cddr "cddr" 1 1, Caddr "caddr" 1 1,
     Cdddr "cdddr" 1 1, Cadddr "cadddr" 1 1, List "list" 0 15, ListStar "cons*" 1 15,
@@ -87,7 +90,7 @@ names! {
 
 names! {
     /// The names of forms, and the symbols that forms look for.
-    Form, FORM_TEXTS, FORM_ARITIES:
+    Form, FORM_TEXTS:
     Quote "quote" 0 0, Quasiquote "quasiquote" 0 0, Unquote "unquote" 0 0,
     UnquoteSplicing "unquote-splicing" 0 0, If "if" 0 0, Define "define" 0 0, Set "set!" 0 0,
     Lambda "lambda" 0 0, Begin "begin" 0 0, Let "let" 0 0, LetStar "let*" 0 0, Letrec "letrec" 0 0,
@@ -103,13 +106,13 @@ names! {
 }
 
 /// Forms are numbered behind the procedures, with room for more of those.
-pub const FORMS_AT: u32 = 512;
+pub(crate) const FORMS_AT: u32 = 512;
 
 const _: () = assert!(Builtin::COUNT <= 256 && Form::COUNT <= 256);
 const COUNT: usize = Builtin::COUNT + Form::COUNT;
 
 /// Where each name ends in its list of texts, procedures first.
-const ENDS: [u16; COUNT] = {
+static ENDS: [u16; COUNT] = {
     let mut ends = [0; COUNT];
     let mut list = 0;
     let mut at = 0;
@@ -173,7 +176,7 @@ static SORTED: [u16; COUNT] = {
 
 /// A name of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Name {
+pub(crate) enum Name {
     /// Of a procedure.
     Builtin(Builtin),
     /// Of a form.
@@ -182,7 +185,7 @@ pub enum Name {
 
 impl Name {
     /// The number that a value holds.
-    pub const fn number(self) -> u32 {
+    pub(crate) const fn number(self) -> u32 {
         match self {
             Self::Builtin(builtin) => builtin as u32,
             Self::Form(form) => FORMS_AT + form as u32,
@@ -190,7 +193,7 @@ impl Name {
     }
 
     /// The name of this number.
-    pub fn from_number(number: u32) -> Option<Self> {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
         if number < FORMS_AT {
             Builtin::from_number(number).map(Self::Builtin)
         } else {
@@ -199,7 +202,7 @@ impl Name {
     }
 
     /// How it is spelt.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         let (index, texts) = match self {
             Self::Builtin(builtin) => (builtin as usize, BUILTIN_TEXTS),
             Self::Form(form) => (Builtin::COUNT + form as usize, FORM_TEXTS),
@@ -210,13 +213,13 @@ impl Name {
     }
 
     /// The name that is spelt like this.
-    pub fn find(spelling: &[u8]) -> Option<Self> {
+    pub(crate) fn find(spelling: &[u8]) -> Option<Self> {
         let (mut low, mut high) = (0, COUNT);
         while low < high {
             let middle = usize::midpoint(low, high);
             let index = usize::from(SORTED[middle]);
             let (text, from, end) = text_at(index);
-            match text[from..end].cmp(spelling) {
+            match compare(&text[from..end], spelling) {
                 core::cmp::Ordering::Equal if index < Builtin::COUNT => {
                     return Builtin::from_number(index as u32).map(Self::Builtin);
                 }
@@ -231,10 +234,20 @@ impl Name {
     }
 }
 
+/// The order of two names; a loop, since most differ in their first bytes.
+fn compare(a: &[u8], b: &[u8]) -> core::cmp::Ordering {
+    for (x, y) in a.iter().zip(b) {
+        if x != y {
+            return x.cmp(y);
+        }
+    }
+    a.len().cmp(&b.len())
+}
+
 impl Builtin {
     /// Whether it takes so many arguments.
-    pub fn takes(self, count: usize) -> bool {
-        let arity = ARITIES[self as usize];
+    pub(crate) fn takes(self, count: usize) -> bool {
+        let arity = Self::ARITIES[self as usize];
         let (min, max) = (usize::from(arity >> 4), usize::from(arity & 15));
         count >= min && (count <= max || max == 15)
     }

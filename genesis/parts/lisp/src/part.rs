@@ -312,6 +312,9 @@ impl Lisp {
 
     /// Reads the message as a program without running it: the number of forms, or what is wrong,
     /// as a string.
+    ///
+    /// # Errors
+    /// The string that says what is wrong.
     pub fn test(&mut self) -> Result<u64, V> {
         let message = self.reg(Reg::Message);
         self.read_from(message);
@@ -360,7 +363,7 @@ impl Lisp {
         let len = self.len(message);
         let from = message.word() + 1;
         let top = len / 4;
-        if len % 4 != 0 || top < FIRST || top % 2 != 0 {
+        if !len.is_multiple_of(4) || top < FIRST || !top.is_multiple_of(2) {
             return false;
         }
         let words = self.mem.words();

@@ -13,7 +13,7 @@ const IGNORE: V = V::imm(Imm::Mark, 3);
 const PREFIX: u32 = 64;
 
 /// The longest name of a symbol, in bytes.
-pub const NAME_LEN_MAX: usize = 64;
+pub(crate) const NAME_LEN_MAX: usize = 64;
 
 /// A token, as a small buffer.
 struct Token {
@@ -28,10 +28,20 @@ impl Lisp {
         self.at = 0;
     }
 
-    fn byte(&self) -> Option<u8> {
+    /// Looks up where the text lies: after everything that may have collected.
+    fn find_place(&mut self) {
         let text = self.reg(Reg::Text);
-        (text.is_object() && self.at < self.len(text))
-            .then(|| self.bytes()[self.text_range(text).start + self.at])
+        self.text_place = if text.is_object() {
+            self.text_range(text)
+        } else {
+            0..0
+        };
+    }
+
+    #[inline]
+    fn byte(&self) -> Option<u8> {
+        let at = self.text_place.start + self.at;
+        (at < self.text_place.end).then(|| self.bytes()[at])
     }
 
     fn next(&mut self) -> Option<u8> {
@@ -54,6 +64,7 @@ impl Lisp {
         let mut began = self.at;
         loop {
             self.need(0)?;
+            self.find_place();
             if self.depth() == depth {
                 self.skip_blanks()?;
                 began = self.at;
@@ -310,7 +321,7 @@ impl Lisp {
         } else {
             0
         };
-        let start = self.text_range(self.reg(Reg::Text)).start + from;
+        let start = self.text_place.start + from;
         let name = &self.bytes()[start..=start + rest];
         let named = CHAR_NAMES
             .iter()
@@ -339,6 +350,7 @@ impl Lisp {
         let outcome = core::cell::Cell::new(None);
         let string = self.make_text(|lisp| {
             lisp.at = from;
+            lisp.find_place();
             outcome.set(lisp.put_string_body()?);
             Ok(())
         })?;
@@ -369,7 +381,7 @@ impl Lisp {
                         loop {
                             match self.next().map(|b| (b, (b as char).to_digit(16))) {
                                 Some((_, Some(digit))) if code < 1 << 24 => {
-                                    code = code * 16 + digit
+                                    code = code * 16 + digit;
                                 }
                                 Some((b';', _)) => break,
                                 _ => return Ok(Some("a bad \\x in a string")),

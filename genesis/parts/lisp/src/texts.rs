@@ -19,7 +19,7 @@ impl Lisp {
         }
     }
 
-    fn char_of(&self, value: V) -> Result<char, Fault> {
+    fn char_of(value: V) -> Result<char, Fault> {
         if value.is_imm(Imm::Char)
             && let Some(c) = char::from_u32(value.payload())
         {
@@ -138,7 +138,7 @@ impl Lisp {
         self.make_text(|lisp| {
             let mut rest = lisp.reg(Reg::Val);
             while rest.is_pair() {
-                let c = lisp.char_of(lisp.car(rest))?;
+                let c = Self::char_of(lisp.car(rest))?;
                 lisp.put_char(c)?;
                 rest = lisp.cdr(rest);
             }
@@ -160,9 +160,9 @@ impl Lisp {
 
     fn compare_chars(&self, count: usize, holds: fn(core::cmp::Ordering) -> bool) -> Outcome {
         let mut all = true;
-        let mut last = self.char_of(self.arg(count, 0))?;
+        let mut last = Self::char_of(self.arg(count, 0))?;
         for n in 1..count {
-            let next = self.char_of(self.arg(count, n))?;
+            let next = Self::char_of(self.arg(count, n))?;
             all &= holds(last.cmp(&next));
             last = next;
         }
@@ -185,7 +185,7 @@ impl Lisp {
         };
         let value = match name {
             Builtin::IsChar => V::bool(first.is_imm(Imm::Char)),
-            Builtin::CharToInteger => V::fix(self.char_of(first)? as i32),
+            Builtin::CharToInteger => V::fix(Self::char_of(first)? as i32),
             Builtin::IntegerToChar => {
                 let c = self
                     .as_integer(first)
@@ -198,13 +198,13 @@ impl Lisp {
             Builtin::CharGreater => return self.compare_chars(count, Ordering::is_gt),
             Builtin::CharLessEq => return self.compare_chars(count, Ordering::is_le),
             Builtin::CharGreaterEq => return self.compare_chars(count, Ordering::is_ge),
-            Builtin::CharUp => V::char(self.char_of(first)?.to_ascii_uppercase()),
-            Builtin::CharDown => V::char(self.char_of(first)?.to_ascii_lowercase()),
-            Builtin::IsAlphabetic => V::bool(self.char_of(first)?.is_ascii_alphabetic()),
-            Builtin::IsNumeric => V::bool(self.char_of(first)?.is_ascii_digit()),
-            Builtin::IsWhitespace => V::bool(matches!(self.char_of(first)?, ' ' | '\t'..='\r')),
+            Builtin::CharUp => V::char(Self::char_of(first)?.to_ascii_uppercase()),
+            Builtin::CharDown => V::char(Self::char_of(first)?.to_ascii_lowercase()),
+            Builtin::IsAlphabetic => V::bool(Self::char_of(first)?.is_ascii_alphabetic()),
+            Builtin::IsNumeric => V::bool(Self::char_of(first)?.is_ascii_digit()),
+            Builtin::IsWhitespace => V::bool(matches!(Self::char_of(first)?, ' ' | '\t'..='\r')),
             Builtin::DigitValue => {
-                let digit = self.char_of(first)?.to_digit(10);
+                let digit = Self::char_of(first)?.to_digit(10);
                 digit.map_or(V::FALSE, |digit| V::fix(digit as i32))
             }
             Builtin::IsString => V::bool(self.is_string(first)),
@@ -256,7 +256,7 @@ impl Lisp {
             Builtin::MakeString => {
                 let len = self.index_of(first)?;
                 let c = if count > 1 {
-                    self.char_of(self.arg(count, 1))?
+                    Self::char_of(self.arg(count, 1))?
                 } else {
                     ' '
                 };

@@ -97,7 +97,9 @@ impl V {
 
     /// A small integer, if 31 bits suffice.
     pub fn small(number: i64) -> Option<Self> {
-        (number >= -(1 << 30) && number < (1 << 30)).then(|| Self::fix(number as i32))
+        (-(1 << 30)..1 << 30)
+            .contains(&number)
+            .then(|| Self::fix(number as i32))
     }
 
     /// A small integer.
@@ -161,6 +163,7 @@ impl V {
     }
 
     /// Whether it is a pair.
+    #[expect(clippy::verbose_bit_mask, reason = "a tag, like the others")]
     pub const fn is_pair(self) -> bool {
         self.0 & 7 == 0 && self.0 != 0
     }

@@ -1,6 +1,15 @@
 //! The same table inside the built modules; fuel, sleep by copying memory, moves between the two.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    reason = "a test may end with a panic"
+)]
 
 mod common;
+
+use std::sync::OnceLock;
 
 use common::table;
 use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, Store, TypedFunc, Val};
@@ -12,19 +21,26 @@ struct Part {
     store: Store<Vec<String>>,
     instance: Instance,
     memory: Memory,
+    fuel: u64,
 }
 
-fn engine() -> Engine {
-    let mut config = Config::new();
-    config
-        .consume_fuel(true)
-        .cranelift_nan_canonicalization(true);
-    Engine::new(&config).unwrap()
-}
-
-fn module(engine: &Engine, name: &str) -> Module {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    Module::from_file(engine, format!("{path}{name}")).unwrap()
+/// Both modules, small and large, compiled once.
+fn modules() -> &'static [(&'static str, Module); 2] {
+    static MODULES: OnceLock<[(&str, Module); 2]> = OnceLock::new();
+    MODULES.get_or_init(|| {
+        let mut config = Config::new();
+        config
+            .consume_fuel(true)
+            .cranelift_nan_canonicalization(true);
+        let engine = Engine::new(&config).unwrap();
+        ["lisp.wasm", "lisp-large.wasm"].map(|name| {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+            (
+                name,
+                Module::from_file(&engine, format!("{path}{name}")).unwrap(),
+            )
+        })
+    })
 }
 
 impl Part {
@@ -75,6 +91,7 @@ impl Part {
             store,
             instance,
             memory,
+            fuel: FUEL,
         }
     }
 
@@ -109,7 +126,7 @@ impl Part {
 
     /// A message to a channel: its answer, or nothing; an error if the turn failed.
     fn tell(&mut self, channel: &str, message: &[u8]) -> wasmtime::Result<Option<String>> {
-        self.store.set_fuel(FUEL).unwrap();
+        self.store.set_fuel(self.fuel).unwrap();
         let Some(place) = self.lay(message) else {
             return Ok(Some("too-large".to_owned()));
         };
@@ -166,14 +183,12 @@ impl Part {
 
 #[test]
 fn the_table_holds_in_both_modules() {
-    let engine = engine();
-    for name in ["lisp.wasm", "lisp-large.wasm"] {
-        let module = module(&engine, name);
+    for (name, module) in modules() {
         let mut wrong = String::new();
         for (program, answer) in table() {
-            let found = Part::new(&module).eval(&program);
+            let found = Part::new(module).eval(&program);
             if found != answer {
-                wrong += &format!("{program}\n  answers {found}\n  not     {answer}\n");
+                wrong = format!("{wrong}{program}\n  answers {found}\n  not     {answer}\n");
             }
         }
         assert!(wrong.is_empty(), "{name}: {wrong}");
@@ -182,9 +197,7 @@ fn the_table_holds_in_both_modules() {
 
 #[test]
 fn the_modules_are_as_the_abi_wants_them() {
-    let engine = engine();
-    for (name, max) in [("lisp.wasm", 1), ("lisp-large.wasm", 256)] {
-        let module = module(&engine, name);
+    for ((name, module), max) in modules().iter().zip([1, 256]) {
         let memory = module.get_export("memory").unwrap();
         let memory = memory.unwrap_memory();
         assert_eq!(
@@ -206,10 +219,9 @@ fn the_modules_are_as_the_abi_wants_them() {
 
 #[test]
 fn an_endless_loop_ends_with_the_fuel_and_endless_allocation_with_the_memory() {
-    let engine = engine();
-    for name in ["lisp.wasm", "lisp-large.wasm"] {
-        let module = module(&engine, name);
-        let mut part = Part::new(&module);
+    for (_, module) in modules() {
+        let mut part = Part::new(module);
+        part.fuel = 100_000_000_000; // filling 16 MiB takes that many steps
         part.eval("(define x 1)");
         let answer = part.eval("(define l '()) (let loop () (set! l (cons 1 l)) (loop))");
         assert!(answer.starts_with("error: out of memory: "), "{answer}");
@@ -218,40 +230,100 @@ fn an_endless_loop_ends_with_the_fuel_and_endless_allocation_with_the_memory() {
         assert!(answer.starts_with("error: out of memory: "), "{answer}");
         assert_eq!(part.eval("x"), "1");
         assert_eq!(part.eval("(guard (e (#t 'caught)) (deep 1))"), "caught");
+        part.fuel = FUEL;
         assert!(part.tell("text/eval", b"(let loop () (loop))").is_err());
     }
 }
 
 #[test]
-fn figures() {
-    let engine = engine();
-    for name in ["lisp.wasm", "lisp-large.wasm"] {
-        let module = module(&engine, name);
-        let mut part = Part::new(&module);
-        let fresh = part.pages();
+fn a_copy_of_the_memory_keeps_what_was_defined() {
+    for (name, module) in modules() {
+        let mut part = Part::new(module);
+        part.eval("(define xs (cons '4 '(9 16 25 36 49)))");
+        let image = part.memory.data(&part.store).to_vec();
+        let mut woken = Part::new(module);
+        let missing = image.len() - woken.memory.data_size(&woken.store);
+        woken
+            .memory
+            .grow(&mut woken.store, (missing / 65536) as u64)
+            .unwrap();
+        woken.memory.write(&mut woken.store, 0, &image).unwrap();
+        assert_eq!(woken.eval("xs"), "(4 9 16 25 36 49)", "{name}");
+    }
+}
+
+#[test]
+fn a_program_moves_from_small_to_large_and_back() {
+    let [(_, small), (_, large)] = modules();
+    let mut part = Part::new(small);
+    part.eval("(define n 40) (define (up) (set! n (+ n 1)) n) (on 'main (lambda (m from) (up)))");
+    assert_eq!(part.tell("main", b"").unwrap().unwrap(), "41");
+    let mut bigger = Part::new(large);
+    assert!(bigger.load(&part.save()));
+    assert_eq!(bigger.tell("main", b"").unwrap().unwrap(), "42");
+    bigger.eval("(define big (make-vector 100000 7))");
+    assert_eq!(bigger.eval("(vector-length big)"), "100000");
+    let mut fresh = Part::new(small);
+    assert!(!fresh.load(&bigger.save()), "what does not fit is refused");
+    assert_eq!(fresh.eval("(+ 1 1)"), "2");
+    bigger.eval("(set! big #f)");
+    assert!(fresh.load(&bigger.save()));
+    assert_eq!(fresh.tell("main", b"").unwrap().unwrap(), "43");
+}
+
+#[test]
+fn a_born_program_runs_in_its_first_turn_and_has_effects() {
+    let (_, module) = &modules()[0];
+    let mut part = Part::new(module);
+    part.born("(emit 'hello) (define n 0) (on 'main (lambda (msg from) (send from msg) (set! n (+ n 1)) n))");
+    assert!(part.store.data().is_empty());
+    assert_eq!(part.tell("medium/start", b"").unwrap(), None);
+    assert_eq!(part.tell("main", b"hi").unwrap().unwrap(), "1");
+    assert_eq!(part.tell("main", b"hi").unwrap().unwrap(), "2");
+    let calls = part.store.data();
+    assert_eq!(calls[0], "medium/emit \"hello\"");
+    assert!(calls[1].contains("mainhi"), "{calls:?}");
+    let mut broken = Part::new(module);
+    broken.born("(car 5)");
+    assert!(
+        broken.tell("medium/start", b"").is_err(),
+        "nobody would read the error"
+    );
+}
+
+#[test]
+fn a_small_program_touches_few_pages() {
+    for (name, module) in modules() {
+        let mut part = Part::new(module);
         part.born("(define n 0) (on 'main (lambda (msg from) (set! n (+ n 1)) n))");
-        let asleep = part.pages();
         part.tell("medium/start", b"").unwrap();
-        part.tell("main", b"hello").unwrap();
-        part.tell("main", b"hello").unwrap();
-        println!(
-            "{name}: pages fresh {fresh} born {asleep} running {}",
-            part.pages()
-        );
-        println!("  fuel of a counted message {}", {
-            part.store.set_fuel(FUEL).unwrap();
-            let before = FUEL;
+        for _ in 0..300 {
             part.tell("main", b"hello").unwrap();
-            before - part.store.get_fuel().unwrap()
-        });
-        let mut part = Part::new(&module);
-        let first = part.fuel_of("(cons '4 '(9 16 25 36 49))");
-        println!(
-            "  fuel of (cons '4 ...): {first}, then {}",
-            part.fuel_of("(cons '4 '(9 16 25 36 49))")
+        }
+        let pages = part.pages();
+        let fuel = part.fuel_of("(cons '4 '(9 16 25 36 49))");
+        println!("{name}: {pages} pages; (cons '4 ...) {fuel} fuel");
+        assert!(pages <= 8, "{name}: {pages}");
+        assert!(fuel < 50_000, "{name}: {fuel}");
+    }
+}
+
+#[test]
+fn a_program_is_tested_by_reading_it() {
+    let (_, module) = &modules()[0];
+    for (program, scores) in [
+        ("(define x 1) x", "ok 1\nforms 2\n"),
+        ("", "ok 1\nforms 0\n"),
+        ("(define x", "ok 0 read: unfinished, from byte 0\n"),
+    ] {
+        let mut part = Part::new(module);
+        let place = part.lay(program.as_bytes()).unwrap();
+        let test: TypedFunc<(u32, u32), u64> = part.function("vc_test");
+        let answer = test.call(&mut part.store, place).unwrap();
+        assert_eq!(
+            String::from_utf8(part.bytes(answer)).unwrap(),
+            scores,
+            "{program}"
         );
-        part.eval("(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))");
-        part.fuel_of("(fib 15)");
-        println!("  fuel of (fib 15): {}", part.fuel_of("(fib 15)"));
     }
 }

@@ -1,4 +1,9 @@
 //! What the tests share: the table of programs and answers, and a medium that notes what it is asked.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test uses what it needs of it"
+)]
 
 use lisp::vc::{Contact, Context};
 use lisp::world::World;
