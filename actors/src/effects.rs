@@ -256,6 +256,8 @@ pub struct Effects<'a> {
     pub(crate) durable: bool,
     /// What one of its turns may take; 0 for the default.
     pub(crate) turn_fuel: u64,
+    /// What it may take here, where others wait; more of it elsewhere.
+    pub(crate) fuel_here: u64,
     /// Those in its body whose channels are its body's.
     pub(crate) guests: &'a mut [Guest],
 }

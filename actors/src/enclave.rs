@@ -163,7 +163,7 @@ impl Enclave {
         answer: &mut Vec<u8>,
     ) -> Result<bool, Fault> {
         let left = effects.standing.purse.left(Coin::Fuel);
-        let fuel_max = self.turn_fuel.min(left);
+        let fuel_max = self.turn_fuel.min(left).min(effects.fuel_here);
         let Self {
             capsule: Some(capsule),
             past,
@@ -182,12 +182,10 @@ impl Enclave {
         );
         effects.spent += fuel + std::mem::take(&mut self.debt);
         match outcome {
-            Err(fault) if fault.ended && fuel >= fuel_max && fuel_max < self.turn_fuel => {
-                Err(Fault::new(
-                    Code::Budget,
-                    format!("the purse held {left} fuel, the turn needs more"),
-                ))
-            }
+            Err(fault) if fault.ended && fuel >= fuel_max && fuel_max == left => Err(Fault::new(
+                Code::Budget,
+                format!("the purse held {left} fuel, the turn needs more"),
+            )),
             outcome => outcome,
         }
     }
@@ -346,6 +344,11 @@ impl Enclave {
         self.keep()?;
         self.capsule = None;
         Ok(())
+    }
+
+    /// Whether a turn that was ended here may go on elsewhere, where it may take more.
+    pub(crate) fn may_take_more(&self, here: u64) -> bool {
+        self.turn_fuel > here
     }
 
     /// If its memories are live: whether they are of the large engine, and how many.

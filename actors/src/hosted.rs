@@ -210,6 +210,7 @@ fn taken(seat: &mut Seat, first_occurrence: u64, errand: Errand, shared: &Shared
         parts: &parts,
         durable,
         turn_fuel,
+        fuel_here: u64::MAX,
         guests: &mut [],
     };
     let outcome = seat.turn(&letter, &mut gate);

@@ -98,6 +98,7 @@ impl Stage {
             parts: &self.parts,
             durable: false,
             turn_fuel: self.turn_fuel,
+            fuel_here: u64::MAX,
             guests,
         };
         let outcome = act(&mut gate);

@@ -346,7 +346,9 @@ impl Worker {
             self.turn(slot, &mut seat, &letter);
             self.spare.keep(letter);
             let cell = &self.cells[slot as usize];
-            let goes_on = cell.generation == generation && cell.life == Life::Awake;
+            let goes_on = cell.generation == generation
+                && cell.life == Life::Awake
+                && !matches!(cell.seat, Seat::Away(_));
             if !goes_on || cell.more.as_ref().is_some_and(|more| more.held > 0) {
                 break;
             }

@@ -271,3 +271,59 @@ impl Image {
 fn of_version_1(rest: &[u8]) -> Vec<u8> {
     [&[VERSION], rest, &[0; 8]].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Image {
+        Image {
+            id: VcId::root(&[1; 32], 0),
+            host: VcId::root(&[1; 32], 1),
+            nested: false,
+            lineage: Vec::new(),
+            name: Some("old".to_owned()),
+            description: None,
+            parts: Vec::new(),
+            next_occurrence: 1,
+            grants: Grants::HARMLESS,
+            purse: Purse::ENDLESS,
+            contacts: Vec::new(),
+            contact_names: Vec::new(),
+            reshapers: Vec::new(),
+            accept: None,
+            goal: None,
+            restart: Restart::default(),
+            sequence: 3,
+            births: 0,
+            turns: 2,
+            trace: Digest::ZERO,
+            timers: vec![(7, 8)],
+            record: 0,
+            idle_ms: 0,
+            turn_fuel: 0,
+        }
+    }
+
+    /// Images that were written before a VC could be granted more fuel for a turn.
+    #[test]
+    fn version_1_is_still_read() {
+        let bytes = image().to_bytes().unwrap();
+        let (last, first) = (bytes.len() - 8, VERSION_1);
+        let old = [&[first], bytes.get(1..last).unwrap()].concat();
+        assert_eq!(Image::from_bytes(&old), Ok(image()));
+        assert_eq!(Image::from_trusted_bytes(&old), Ok(image()));
+        assert!(Image::from_bytes(old.get(..old.len() - 1).unwrap()).is_err());
+        assert!(Image::from_bytes(&[old.as_slice(), &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn what_a_digest_sees_is_not_fuel() {
+        let mut poorer = image();
+        poorer.purse.fuel = 5;
+        assert_eq!(poorer.digest(), image().digest());
+        assert_ne!(poorer.to_bytes(), image().to_bytes());
+        poorer.purse.messages = 5;
+        assert_ne!(poorer.digest(), image().digest());
+    }
+}

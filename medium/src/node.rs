@@ -277,9 +277,7 @@ impl Node {
         api.runtime().shutdown().await;
         let removed = folder.as_deref().map_or(Ok(()), Announcement::remove);
         drop(api);
-        let others = Arc::downgrade(&store);
-        drop(store);
-        released(&others, grace).await;
+        released(store, grace).await;
         if let Some(Err(error)) = passing.map(TempDir::close) {
             tracing::warn!(%error, "the contents of an ephemeral node could not be removed");
         }
@@ -288,16 +286,18 @@ impl Node {
     }
 }
 
-/// Waits until nobody uses the store any more, so that its folder can be opened again.
-async fn released(store: &std::sync::Weak<dyn Store>, grace: Duration) {
-    let gone = async {
-        while store.strong_count() > 0 {
+/// Waits until nobody else uses the store and closes it, so that its folder can be opened again. Closed
+/// here, and not by whoever lets go last: their end would not be seen.
+async fn released(store: Arc<dyn Store>, grace: Duration) {
+    let alone = async {
+        while Arc::strong_count(&store) > 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    if tokio::time::timeout(grace, gone).await.is_err() {
+    if tokio::time::timeout(grace, alone).await.is_err() {
         tracing::warn!("the store was still in use after {} ms", grace.as_millis());
     }
+    drop(store);
 }
 
 /// What runs sandboxed code; what it compiled is kept beside the store.

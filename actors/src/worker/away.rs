@@ -1,7 +1,6 @@
 //! Turns that are taken elsewhere: in an actor of the VC's own, or in the slow lane.
 
 use genesis::id::VcId;
-use genesis::limits::TURN_FUEL_MAX;
 use genesis::message::Kind;
 use genesis::purse::Purse;
 use genesis::refusal::{Code, Refusal};
@@ -14,7 +13,7 @@ use crate::hosted::{Errand, Homecoming, Hosted};
 use crate::letter::Letter;
 use crate::life::Life;
 
-/// So many turns in a row that burn all their fuel make a VC one of the slow ones.
+/// So many turns in a row that burn all the fuel there is for one here make a VC one of the slow ones.
 const BURNS_MAX: u8 = 4;
 
 impl Worker {
@@ -68,7 +67,7 @@ impl Worker {
             return Some(seat);
         }
         let more = self.cells[slot as usize].more.as_deref();
-        let slow = more.is_some_and(|m| m.turn_fuel > TURN_FUEL_MAX || m.burns >= BURNS_MAX);
+        let slow = more.is_some_and(|m| m.burns >= BURNS_MAX);
         // Those whose guests would have to come along stay: they live beside their host.
         let guests = more.is_some_and(|m| m.parts.iter().any(|part| part.computer().is_some()));
         let head = self.arena.peek(&self.cells[slot as usize].mail);
@@ -88,12 +87,26 @@ impl Worker {
             return Some(seat);
         }
         self.make_room(slot, &mut seat);
+        self.leave(slot, seat, letter);
+        None
+    }
+
+    /// Takes a turn to the slow lane that was begun here and needs more fuel than it may take here. Those
+    /// that follow go there at once, until some of them did not need it.
+    pub(super) fn go_slowly(&mut self, slot: u32, seat: &mut Seat, letter: &Letter) {
+        if let Some(more) = &mut self.cells[slot as usize].more {
+            more.burns = BURNS_MAX + 1;
+        }
+        let seat = std::mem::replace(seat, Seat::Empty);
+        self.leave(slot, seat, Box::new(letter.clone()));
+    }
+
+    fn leave(&mut self, slot: u32, seat: Seat, letter: Box<Letter>) {
         let errand = self.errand(slot, letter);
         let first = self.first_code_occurrence(slot);
         let hosted = Hosted::slowly(seat, first, errand, &self.shared);
         self.cells[slot as usize].seat = Seat::Away(Box::new(hosted));
         self.away += 1;
-        None
     }
 
     /// All that a turn needs which is taken elsewhere.

@@ -57,6 +57,12 @@ impl Worker {
             .as_ref()
             .map_or(0, |contacts| contacts.own.len());
         cell.standing.turns += 1;
+        // A deterministic runtime has nobody who waits.
+        let fuel_here = if self.shared.deterministic {
+            u64::MAX
+        } else {
+            TURN_FUEL_MAX
+        };
         let more = cell.more.as_deref();
         let mut gate = Effects {
             me: Entry {
@@ -77,6 +83,7 @@ impl Worker {
             parts: more.map_or(&[], |more| more.parts.as_slice()),
             durable: cell.flags.durable,
             turn_fuel: more.map_or(0, |more| more.turn_fuel),
+            fuel_here,
             guests: &mut guests,
         };
         let mut outcome = seat.turn(letter, &mut gate);
@@ -100,8 +107,24 @@ impl Worker {
                 contacts.own.truncate(contacts_before);
             }
         }
-        if !guests.is_empty() {
+        let no_guests = guests.is_empty();
+        if !no_guests {
             self.see_off(guests, outcome.is_ok());
+        }
+        if no_guests
+            && matches!(&outcome, Err(fault) if fault.ended && fault.code == Code::TooLarge)
+            && let Seat::Enclave(enclave) = seat
+            && enclave.may_take_more(fuel_here)
+        {
+            // It has not happened: it is taken where nobody waits for its end. The fuel is gone.
+            self.effects = effects;
+            let cell = &mut self.cells[slot as usize];
+            cell.standing = before;
+            let spent = spent.min(cell.standing.purse.left(Coin::Fuel));
+            let _ = cell.standing.purse.take(Coin::Fuel, spent);
+            self.burned += spent;
+            self.go_slowly(slot, seat, letter);
+            return;
         }
         self.finish_turn(slot, letter, &mut effects, outcome, spent, seat);
         effects.clear();

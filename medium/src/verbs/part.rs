@@ -15,6 +15,14 @@ use crate::report::file_refused;
 
 /// The part that runs Lisp.
 const LISP: &str = "lisp";
+/// What a turn of a Lisp program may take unless told otherwise, as in the pod `lisp`: an interpreted
+/// program needs some thousand times what it would take compiled.
+pub(super) const LISP_TURN_FUEL: u64 = 200_000_000;
+
+/// Whether what is named is a Lisp program, or the part that runs one.
+pub(super) fn is_lisp(what: &str) -> bool {
+    what == LISP || FileKind::of(Path::new(what)) == FileKind::Lisp
+}
 
 /// What the name of a file says of what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

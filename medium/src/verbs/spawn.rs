@@ -13,7 +13,7 @@ use medium::name;
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use super::part::spawnable;
+use super::part::{self, spawnable};
 use crate::cli::{Fork, PartAbout, Spawn};
 use crate::client::Client;
 use crate::client::seen::Born;
@@ -49,7 +49,9 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
     if let Some(record) = options.record {
         birth.insert("record".to_owned(), record.into());
     }
-    if let Some(fuel) = options.turn_fuel {
+    let what = options.what.as_deref().unwrap_or_default();
+    let of_lisp = part::is_lisp(what).then_some(part::LISP_TURN_FUEL);
+    if let Some(fuel) = options.turn_fuel.or(of_lisp) {
         birth.insert("turn_fuel".to_owned(), fuel.into());
     }
     if options.own_actor {
