@@ -1,7 +1,7 @@
 //! The slow lane: two threads for turns that take long, so that nobody waits for them at their workers.
 //!
-//! Who was granted more fuel than a turn has by default, or burns all of it again and again, takes its turns
-//! here. Only the turn itself is elsewhere, as for a VC with an actor of its own; so it cannot be observed.
+//! A turn that needs more fuel than one has where others wait, and may take it, is taken here; so are those of
+//! who burns all of it again and again. Only the turn itself is elsewhere, as for a VC with an actor of its own; so it cannot be observed.
 
 use std::collections::VecDeque;
 
