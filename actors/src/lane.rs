@@ -50,13 +50,11 @@ impl Lane {
         loop {
             job();
             let mut waiting = self.0.lock();
-            match waiting.jobs.pop_front() {
-                Some(next) => job = next,
-                None => {
-                    waiting.running -= 1;
-                    return;
-                }
-            }
+            let Some(next) = waiting.jobs.pop_front() else {
+                waiting.running -= 1;
+                return;
+            };
+            job = next;
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The parts that come with the medium, on the engine they are run on: all of them are taken, and the bodies
 //! of the pods do what their pods say.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "what a frame takes is said")]
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +33,7 @@ fn modules() -> Vec<(String, Bytes)> {
             match path.extension().and_then(|ending| ending.to_str()) {
                 _ if path.is_dir() => folders.push(path),
                 Some("wat") => {
-                    found.push((name, assemble_text(&std::fs::read(&path).unwrap()).unwrap()))
+                    found.push((name, assemble_text(&std::fs::read(&path).unwrap()).unwrap()));
                 }
                 Some("wasm") => found.push((name, std::fs::read(&path).unwrap().into())),
                 _ => {}

@@ -48,7 +48,7 @@ pub const SENDER: Contact = 0xFFFF_FFFF;
 /// Added to `n`: the nth contact that this message hands over.
 pub const CARRIED: Contact = 0x8000_0000;
 
-/// "All that is left", for the budgets of [`spawn`] and [`fork`].
+/// "All that is left", for the budgets of `spawn` and `fork`.
 pub const ALL: u64 = u64::MAX;
 
 /// A value of the part that lives as long as its instance; two uses at a time are a bug of the part.
@@ -245,7 +245,7 @@ impl Context {
         self.number::<4>(24) as u32
     }
 
-    /// Whether the contents came as digest and length, to be read with [`read`].
+    /// Whether the contents came as digest and length, to be read with `read`.
     pub fn by_reference(&self) -> bool {
         self.number::<4>(28) != 0
     }

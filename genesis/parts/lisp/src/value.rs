@@ -23,7 +23,7 @@ pub enum Imm {
     Const = 0,
     /// A character.
     Char = 1,
-    /// A symbol whose name is in the part's own table: a [`crate::names::Name`].
+    /// A symbol whose name is in the part's own table: a `Name` of `names`.
     Symbol = 2,
     /// A procedure that is built in, by its name.
     Builtin = 3,
