@@ -165,73 +165,70 @@ async fn a_cats_memory_gets_better_when_its_hippocampus_does() {
 #[tokio::test]
 async fn a_refused_state_keeps_the_old_part_and_its_mail() {
     let runtime = on_store().await;
-    let counter = body(vec![
-        part(&runtime, "counter/counter-v1.wat", "counter").await,
-    ]);
-    let counter = runtime
-        .spawn(Birth {
-            record: 16,
-            ..counter
-        })
-        .await
-        .unwrap();
+    let v1 = part(&runtime, "counter/counter-v1.wat", "counter").await;
+    let counter = Birth {
+        record: 16,
+        ..body(vec![v1])
+    };
+    let counter = runtime.spawn(counter).await.unwrap();
     assert_eq!(say(&runtime, counter, "40").await, "40");
     let v3 = part(&runtime, "counter/counter-v3.wat", "counter").await;
-    let (mail, refused) = tokio::join!(
-        runtime.ask(Outgoing::new(counter, "1"), common::WAIT_MS),
-        runtime.upgrade(counter, None, v3, Consent::Override),
-    );
-    assert_eq!(mail.unwrap().reply.unwrap().contents.as_text(), Some("41"));
-    // On the owner's account it begins anew: that is what an override of a refused state means.
-    refused.unwrap();
-    assert!(log(&runtime, counter).await.contains("begins anew"));
-    assert_eq!(say(&runtime, counter, "1").await, "1");
-
-    let counter = body(vec![
-        part(&runtime, "counter/counter-v1.wat", "counter").await,
-    ]);
-    let counter = runtime
-        .spawn(Birth {
-            record: 16,
-            ..counter
-        })
-        .await
-        .unwrap();
-    assert_eq!(say(&runtime, counter, "40").await, "40");
-    let v3 = part(&runtime, "counter/counter-v3.wat", "counter").await;
-    let refused = runtime
-        .upgrade(counter, None, v3, Consent::Replay(8))
-        .await
-        .unwrap_err();
-    assert!(refused.what.contains("state"), "{refused}");
+    // An override is about the verdict: a state that is refused is not thrown away.
+    for consent in [Consent::Override, Consent::Replay(8)] {
+        let (mail, refused) = tokio::join!(
+            runtime.ask(Outgoing::new(counter, "0"), common::WAIT_MS),
+            runtime.upgrade(counter, None, v3.clone(), consent),
+        );
+        assert_eq!(
+            mail.unwrap().reply.unwrap().contents.as_text(),
+            Some("40")
+        );
+        let refused = refused.unwrap_err();
+        assert!(refused.what.contains("state"), "{refused}");
+    }
     assert_eq!(say(&runtime, counter, "1").await, "41");
-    let v2 = part(&runtime, "counter/counter-v2.wat", "counter").await;
+    runtime.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_replay_shows_what_would_be_different() {
+    let runtime = on_store().await;
+    let v1 = part(&runtime, "counter/counter-v1.wat", "counter").await;
+    let counter = Birth {
+        record: 16,
+        ..body(vec![v1.clone()])
+    };
+    let counter = runtime.spawn(counter).await.unwrap();
+    assert_eq!(say(&runtime, counter, "40").await, "40");
+    assert_eq!(say(&runtime, counter, "1").await, "41");
+    // The same part does the same, and leaves the same.
+    let same = runtime.try_part(counter, None, v1, Some(8)).await.unwrap();
+    let replay = same.replay.unwrap();
+    assert_eq!((replay.messages, replay.different), (2, 0));
+    assert!(replay.states.is_empty(), "{:?}", replay.states);
+    assert!(matches!(same.verdict, Verdict::Adopt), "{:?}", same.verdict);
+    // A newer one, found by what it gives: its answers differ, and nobody has said that they may.
+    let v2 = bring(&runtime, &source("counter/counter-v2.wat")).await;
     let trial = runtime
         .try_part(counter, None, v2.clone(), Some(8))
         .await
         .unwrap();
+    assert_eq!(trial.replaces, Some(1));
     let replay = trial.replay.unwrap();
     assert_eq!(
         (replay.messages, replay.different, replay.failing),
         (2, 2, 0)
     );
     assert_eq!(replay.differences[1].before, ["reply \"41\""]);
-    assert!(
-        matches!(trial.verdict, Verdict::Adopt),
-        "{:?}",
-        trial.verdict
-    );
-    let refused = runtime
-        .upgrade(counter, None, v2.clone(), Consent::Judge)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        refused.code,
-        Code::Untestable,
-        "nobody has judged it: {refused}"
-    );
+    for consent in [Consent::Judge, Consent::Replay(8)] {
+        let refused = runtime
+            .upgrade(counter, None, v2.clone(), consent)
+            .await
+            .unwrap_err();
+        assert!(refused.hint.unwrap().contains("override"));
+    }
     runtime
-        .upgrade(counter, None, v2, Consent::Replay(8))
+        .upgrade(counter, None, v2, Consent::Override)
         .await
         .unwrap();
     assert_eq!(say(&runtime, counter, "1").await, "42 (1 message)");

@@ -20,6 +20,7 @@ use crate::cell::{Part, Seat};
 use crate::effects::{Contact, Effects};
 use crate::sandbox::Givers;
 use crate::worker::bodies::unwrap;
+use crate::worker::images::share_of;
 
 /// The length of the answer of `medium/context`.
 const CONTEXT_BYTES: usize = 176;
@@ -184,7 +185,7 @@ fn of_the_medium(
         }
         "spawn" => {
             let bits = request.u16()?;
-            let purse = request.purse()?;
+            let purse = share_of(effects.standing.purse, request.purse()?, 1);
             let name = request.name()?;
             let argument = Bytes::copy_from_slice(request.rest());
             let birth = Birth {
@@ -202,7 +203,7 @@ fn of_the_medium(
             put_contact(effects.spawn(birth)?, answer);
         }
         "fork" => {
-            let purse = request.purse()?;
+            let purse = share_of(effects.standing.purse, request.purse()?, 1);
             request.end()?;
             put_contact(effects.fork(purse)?, answer);
         }
@@ -221,19 +222,24 @@ fn of_the_medium(
             effects.watch(contact, link != 0)?;
         }
         "stop" => effects.stop()?,
+        "fail" => {
+            let why = String::from_utf8_lossy(request.rest()).into_owned();
+            return Err(Fault::new(Code::Fault, why));
+        }
         _ => return Err(unmet(channel)),
     }
     Ok(())
 }
 
 /// The channels of the medium that need no power.
-pub(crate) const FREE: [&str; 6] = [
+pub(crate) const FREE: [&str; 7] = [
     "medium/context",
     "medium/named",
     "medium/keep",
     "medium/id",
     "medium/random",
     "medium/stop",
+    "medium/fail",
 ];
 /// Those that the power `send` opens beside its own.
 pub(crate) const WITH_SEND: [&str; 2] = ["medium/forward", "medium/hand"];

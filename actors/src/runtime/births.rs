@@ -24,6 +24,8 @@ use crate::worker::strong::OWNERSHIP;
 
 /// How long a VC that is given away may take to be woken, in milliseconds.
 const GIVE_MS: u64 = 10_000;
+/// How many hosts above one another are looked at.
+const HOSTS_MAX: usize = 1_024;
 
 impl Runtime {
     /// An id, a name, or `name/occurrence/…` for a VC in a body.
@@ -143,6 +145,20 @@ impl Runtime {
         if id == to {
             return Err(Refusal::new(Why::Conflict, "a VC is not given to itself").who(id));
         }
+        // Nobody is the host of its own host.
+        let mut above = to;
+        for _ in 0..HOSTS_MAX {
+            let asked = above;
+            let host = self.on(asked, move |worker| worker.host_of(asked)).await?;
+            match host {
+                Some(host) if moved && host == id => {
+                    let what = format!("{to} lives by {id}, which cannot be its child as well");
+                    return Err(Refusal::new(Why::Conflict, what).who(to));
+                }
+                Some(host) => above = host,
+                None => break,
+            }
+        }
         let (image, durable) = self.on(id, move |worker| worker.frozen(id)).await??;
         let image = if moved {
             self.settled_on(id, move |worker| worker.let_go(id)).await?
@@ -178,7 +194,13 @@ impl Runtime {
         for (name, value) in facts {
             outgoing.metadata.insert(name.to_owned(), value.into());
         }
-        let answer = self.ask(outgoing, GIVE_MS).await?;
+        let answer = self
+            .ask(outgoing, GIVE_MS)
+            .await
+            .map_err(|why| match why.code {
+                Why::TooLarge => why.hint("`medium freeze` it into a file and spawn that"),
+                _ => why,
+            })?;
         let said = contents_of(answer.reply)?;
         let id = said.as_ref().try_into().map(VcId::from_bytes);
         id.map_err(|_| Refusal::new(Why::Internal, "the answer is not an id"))

@@ -72,7 +72,9 @@ impl Runtime {
         let said = self.answered(sequence, answer).await?;
         if let Some(why) = said.strip_prefix(b"refused: ".as_slice()) {
             let why = String::from_utf8_lossy(why).into_owned();
-            return Err(Refusal::new(Code::Fault, why).who(id));
+            return Err(Refusal::new(Code::Fault, why)
+                .who(id)
+                .hint("`medium explain` shows the part; on your own account: --override"));
         }
         let (occurrence, fuel) = said.split_at_checked(8).unwrap_or((&said, &[]));
         let fuel = fuel.try_into().map_or(0, u64::from_le_bytes);

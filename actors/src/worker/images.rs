@@ -85,7 +85,7 @@ pub(super) fn share_out(image: &mut Image) {
 
 /// What a VC in a body asks of its host's purse: what it says or, where it names no end and the host has
 /// one, as much as is left to the host and each of the `waiting` who still ask.
-pub(super) fn share_of(host: Purse, wanted: Purse, waiting: u64) -> Purse {
+pub(crate) fn share_of(host: Purse, wanted: Purse, waiting: u64) -> Purse {
     let share = |host: u64, wanted: u64| {
         if wanted == u64::MAX && host != u64::MAX {
             host / (waiting + 1)

@@ -277,23 +277,23 @@ impl Worker {
         };
         parts[at] = Part::from_image(&part);
         let whole: Vec<ImagePart> = parts.iter().map(|p| p.to_image(None)).collect();
-        let swapped = body_of(&whole).and_then(|_| {
-            let anew = matches!(from, Source::Save(_)) && consent == Consent::Override;
-            match self.rebuild(slot, seat, Some((part.clone(), from))) {
-                Err(why) if anew => {
-                    let line = format!("override: the new part begins anew ({why})");
-                    self.log_line(slot, &line);
-                    self.rebuild(slot, seat, Some((part, Source::Birth)))
-                }
-                swapped => swapped,
-            }
-        });
+        let anew = old.contents != part.contents && matches!(from, Source::Birth);
+        let swapped = body_of(&whole).and_then(|_| self.rebuild(slot, seat, Some((part, from))));
         if let Err(why) = swapped {
             self.cells[slot as usize].more_mut().parts[at] = old;
             let what = format!("the old part stays: {}", why.what);
-            return Err(Refusal { what, ..why });
+            let hint = "to begin anew, strip the old one and internalize this one";
+            return Err(Refusal { what, ..why }.hint(hint));
         }
         let occurrence = old.occurrence;
+        if anew {
+            self.log_line(
+                slot,
+                &format!(
+                    "occurrence {occurrence} begins anew: the same code with another argument"
+                ),
+            );
+        }
         let what = format!("upgraded occurrence {occurrence} for {fuel} fuel");
         self.event(EventKind::Reshaped, self.cells[slot as usize].id, what);
         if let Err(why) = self.broadcast(slot, &old.to_image(old_state)) {
@@ -321,7 +321,8 @@ impl Worker {
         match trial.verdict {
             Verdict::Adopt => Ok(fuel),
             Verdict::Refuse(why) if consent == Consent::Override => {
-                self.log_line(slot, &format!("override: taken although {why}"));
+                let line = format!("override: {} was taken although {why}", trial.code);
+                self.log_line(slot, &line);
                 Ok(fuel)
             }
             Verdict::Refuse(why) if why.hint.is_some() => Err(why),

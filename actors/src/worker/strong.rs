@@ -57,8 +57,8 @@ impl Worker {
         }
         if !moved {
             let id = cell.id.child(cell.standing.births);
-            let name = image.name.take();
-            fork_of(&mut image, id, name);
+            // Names are the owner's, and unique.
+            fork_of(&mut image, id, None);
             cell.standing.births += 1;
         }
         image.host = cell.id;
@@ -97,6 +97,13 @@ impl Worker {
                 self.free_cell(slot);
             }
         }
+    }
+
+    /// Whose a VC is; nobody's, if it is not here.
+    pub(crate) fn host_of(&mut self, id: VcId) -> Option<VcId> {
+        let slot = self.find_or_wake(id).ok()?;
+        let host = self.cells[slot as usize].host.id;
+        (host != VcId::NOBODY && host != id).then_some(host)
     }
 
     /// Lets a VC go: its image as it is now; here it is stopped.

@@ -102,7 +102,10 @@ impl Worker {
         };
         let found = match occurrence {
             Some(wanted) => parts.into_iter().find(|old| old.occurrence == wanted),
-            None => parts.into_iter().find(same),
+            None => match parts.iter().position(same) {
+                Some(at) => parts.into_iter().nth(at),
+                None => the_only_one(parts, part),
+            },
         };
         found.ok_or_else(|| {
             Refusal::new(Code::Unknown, "the body has no such part")
@@ -467,12 +470,12 @@ impl Worker {
             }
         }
         let (ours, new) = (
-            states_of(&mut seat, first_code),
-            states_of(&mut theirs.0, first_code),
+            saves_of(&mut seat, first_code),
+            saves_of(&mut theirs.0, first_code),
         );
         for (occurrence, state) in &ours {
             let other = new.iter().find(|(at, _)| at == occurrence);
-            if candidate.replaces == Some(*occurrence) || other.map(|(_, s)| s) != Some(state) {
+            if other.map(|(_, s)| s) != Some(state) {
                 let digest = |state: &Bytes| Digest::of(state).to_string();
                 replay.states.push((
                     *occurrence,
@@ -480,6 +483,18 @@ impl Worker {
                     other.map(|(_, state)| digest(state)),
                 ));
             }
+        }
+        // A judge has said what matters; without one, nobody has, so any difference does.
+        let unjudged = trial.judged.is_none();
+        if unjudged && replay.different > 0 && matches!(trial.verdict, Verdict::Adopt) {
+            let what = format!(
+                "{} of the last {} messages have another outcome, {} of them fail",
+                replay.different, replay.messages, replay.failing
+            );
+            trial.verdict = Verdict::Refuse(
+                Refusal::new(Code::Fault, what)
+                    .hint("if that is what you want, take it on your own account: --override"),
+            );
         }
         if replay.failing > 0 && matches!(trial.verdict, Verdict::Adopt) {
             let what = format!(
@@ -497,9 +512,40 @@ impl Worker {
     }
 }
 
+/// What the parts of a body would hand over to others: of sandboxed ones what they save, because what lies in
+/// a memory beside that is nobody's business; of natives their states.
+fn saves_of(seat: &mut Seat, first_code: u64) -> States {
+    let states = states_of(seat, first_code);
+    let save = |(occurrence, state): (u64, Bytes)| {
+        let saved = seat
+            .enclave_mut()
+            .and_then(|enclave| enclave.save(occurrence).ok());
+        (occurrence, saved.unwrap_or(state))
+    };
+    states.into_iter().map(save).collect()
+}
+
 /// From what a part goes on that comes with a state, or begins.
 pub(super) fn begun(part: &ImagePart) -> Source {
     part.state.clone().map_or(Source::Birth, Source::Image)
+}
+
+/// The one sandboxed part whose every given channel a candidate gives as well, if there is just one: what a
+/// newer version of it would be put in the place of.
+fn the_only_one(parts: Vec<Part>, candidate: &ImagePart) -> Option<Part> {
+    if !matches!(candidate.code, PartCode::WebAssembly { .. }) {
+        return None;
+    }
+    let covered = |old: &Part| {
+        let gives = old.gives();
+        let given = |channel: &Channel| candidate.channels.contains(&(*channel, Polarity::Gives));
+        matches!(old.code, PartCode::WebAssembly { .. })
+            && !gives.is_empty()
+            && gives.iter().all(given)
+    };
+    let mut found = parts.into_iter().filter(covered);
+    let first = found.next();
+    first.filter(|_| found.next().is_none())
 }
 
 /// Puts a candidate into an image; gives its occurrence.

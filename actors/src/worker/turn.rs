@@ -329,6 +329,10 @@ impl Worker {
             at: now,
             why: fault.to_string(),
         };
+        // A turn that asks for more than there is fails; the VC ends when there is nothing left to go on with.
+        let purse = &self.cells[slot as usize].standing.purse;
+        let out_of_budget = fault.code == Code::Budget
+            && (purse.left(Coin::Fuel) < FUEL_PER_TURN || purse.left(Coin::Messages) == 0);
         let more = self.cells[slot as usize].more_mut();
         more.faults_total += 1;
         if more.set_aside.len() >= SET_ASIDE_MAX {
@@ -343,9 +347,14 @@ impl Worker {
         };
         // What refuses its message is in order; only what fails by itself is restarted. Else whoever may
         // send to a VC could reset it.
-        let broken = matches!(fault.code, Code::Fault | Code::Internal | Code::Corrupt);
+        // Sandboxed code is as it was before whatever happened: beginning again would only lose that.
+        let sandboxed = seat.enclave_mut().is_some();
+        let broken = match fault.code {
+            Code::Fault => !sandboxed,
+            Code::Internal | Code::Corrupt => true,
+            _ => false,
+        };
         let too_many = broken && recent(&mut more.faults) > restart.faults_max;
-        let out_of_budget = fault.code == Code::Budget;
         self.log_line(slot, &format!("fault: {fault}"));
         self.bounce(
             letter,

@@ -440,6 +440,8 @@ pub mod guest {
         fn medium_watch(ptr: *const u8, len: usize) -> u64;
         #[link_name = "medium/stop"]
         fn medium_stop(ptr: *const u8, len: usize) -> u64;
+        #[link_name = "medium/fail"]
+        fn medium_fail(ptr: *const u8, len: usize) -> u64;
     }
 
     unsafe extern "C" {
@@ -452,6 +454,12 @@ pub mod guest {
     /// Ends the turn as a fault: no effects, and the state before it.
     pub fn fail() -> ! {
         core::arch::wasm32::unreachable()
+    }
+
+    /// The same, and says why: the text is in the log of the VC and in what is told to the sender.
+    pub fn fail_with(why: &[u8]) -> ! {
+        call(medium_fail, why);
+        fail()
     }
 
     /// The bytes that the host laid at `ptr`.

@@ -67,7 +67,7 @@ pub(crate) struct PartOptions {
     /// What the part begins with, and how it is read.
     #[command(flatten)]
     pub(crate) about: PartAbout,
-    /// Also let it handle the last N messages that the VC recorded: any other outcome refuses it
+    /// Also let it handle the last N messages that the VC recorded: without a judge, any other outcome refuses it
     #[arg(long, value_name = "N")]
     pub(crate) replay: Option<u32>,
     /// Skip the test of the part; the node's log says so

@@ -21,7 +21,7 @@ pub(super) const LISP_TURN_FUEL: u64 = 200_000_000;
 
 /// Whether what is named is a Lisp program, or the part that runs one.
 pub(super) fn is_lisp(what: &str) -> bool {
-    what == LISP || FileKind::of(Path::new(what)) == FileKind::Lisp
+    [LISP, "lisp-large"].contains(&what) || FileKind::of(Path::new(what)) == FileKind::Lisp
 }
 
 /// What the name of a file says of what is in it.

@@ -99,7 +99,9 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
 fn lacking(denied: &[String], withheld: &[String]) -> Option<String> {
     let powers = denied
         .iter()
-        .map(|channel| channel.strip_prefix("medium/").unwrap_or(channel));
+        .map(|channel| channel.strip_prefix("medium/").unwrap_or(channel))
+        // What is no power is nobody's to grant; `show` names it as denied.
+        .filter(|power| power.parse::<Power>().is_ok());
     let powers: Vec<_> = powers
         .filter(|power| !withheld.iter().any(|known| known == power))
         .collect();

@@ -104,7 +104,8 @@ fn turn(channel: Channel) -> u64 {
     with(|lisp| match lisp.turn(channel, &mut Medium) {
         Answer::Nothing => vc::NONE,
         Answer::Text(text) => vc::reply(lisp.answer_bytes(text)),
-        Answer::Failure => guest::fail(),
+        Answer::Failure(Some(text)) => guest::fail_with(lisp.answer_bytes(text)),
+        Answer::Failure(None) => guest::fail_with(b"out of memory"),
     })
 }
 

@@ -59,8 +59,8 @@ pub enum Answer {
     Nothing,
     /// A string in the slab.
     Text(V),
-    /// The turn fails.
-    Failure,
+    /// The turn fails; a string in the slab says why, if there is room for one.
+    Failure(Option<V>),
 }
 
 impl Lisp {
@@ -99,18 +99,24 @@ impl Lisp {
         let turn = self.kept(Kept::Turn).as_fix().wrapping_add(1) & 0x000F_FFFF;
         self.set_kept(Kept::Turn, V::fix(turn));
         if !self.reg(Reg::Message).is_object() && self.message_place(0).is_none() {
-            return Answer::Failure;
+            return Answer::Failure(None);
         }
         let outcome = self
             .first_turn(world)
             .and_then(|()| self.dispatch(channel, world));
         let text = match outcome {
             Ok(None) => return Answer::Nothing,
-            Ok(Some(quoted)) => self.answer_of(quoted),
-            Err(_) if channel.is_unanswered() => return Answer::Failure,
+            Ok(Some(quoted)) => match self.answer_of(quoted) {
+                // Too long, or without an end: that is said instead.
+                Err(_) => self.answer_error(V::NO_MEMORY),
+                text => text,
+            },
+            Err(condition) if channel.is_unanswered() => {
+                return Answer::Failure(self.answer_error(condition).ok());
+            }
             Err(condition) => self.answer_error(condition),
         };
-        text.map_or(Answer::Failure, Answer::Text)
+        text.map_or(Answer::Failure(None), Answer::Text)
     }
 
     /// After a turn, when its answer was read.

@@ -26,7 +26,7 @@ fn say(lisp: &mut Lisp, channel: Channel, message: &str, notes: &mut Notes) -> O
     let answer = match lisp.turn(channel, notes) {
         Answer::Nothing => None,
         Answer::Text(text) => Some(String::from_utf8_lossy(lisp.answer_bytes(text)).into_owned()),
-        Answer::Failure => Some("FAILED".to_owned()),
+        Answer::Failure(_) => Some("FAILED".to_owned()),
     };
     lisp.end_turn();
     answer
