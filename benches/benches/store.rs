@@ -14,17 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actors::birth::Birth;
+use actors::letter::Contents;
 use actors::runtime::Runtime;
-use actors::view::{Outgoing, Stats};
+use actors::view::Outgoing;
 use adapters::store::redb::RedbStore;
 use benches::medium;
-use benches::time::Stopwatch;
+use benches::sleepers::{self, asleep, born, crowd, stats, woken};
+use benches::time::{Stopwatch, per_second};
 use benches::work::WORKERS;
 use genesis::id::VcId;
-use genesis::refusal::Code;
 use serde::Serialize;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
 /// Those who send, each the next message when the one before is acknowledged.
 const SENDERS: [u64; 3] = [1, 64, 512];
@@ -32,8 +32,6 @@ const SENDERS: [u64; 3] = [1, 64, 512];
 const LOGGED_BYTES: usize = 240;
 /// Durable VCs that fall asleep and are woken.
 const SLEEPERS: u64 = 100_000;
-/// How many are born, put to sleep or woken at a time, where each is acknowledged.
-const AT_ONCE: u64 = 2_048;
 
 /// How long and how much.
 #[derive(Clone, Copy, Debug)]
@@ -88,29 +86,9 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn per_second(count: u64, time: Duration) -> u64 {
-    let per_second = u128::from(count) * 1_000_000_000 / time.as_nanos().max(1);
-    u64::try_from(per_second).unwrap_or(u64::MAX)
-}
-
 async fn node(folder: &Path) -> Runtime {
     let (store, _) = RedbStore::open(folder).expect("a new store opens");
     medium::start(Some(Arc::new(store))).await
-}
-
-async fn stats(runtime: &Runtime) -> Stats {
-    runtime.stats().await.expect("it runs")
-}
-
-/// Lets so many at a time do something until it says that nothing is left.
-async fn crowd<F>(senders: u64, work: impl Fn(u64) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut crowd: JoinSet<()> = (0..senders).map(work).collect();
-    while let Some(one) = crowd.join_next().await {
-        one.expect("what is measured does not fail");
-    }
 }
 
 // --- Row 5 ------------------------------------------------------------------------------------
@@ -208,103 +186,30 @@ fn packed(messages: u64) -> Vec<u8> {
 async fn awoken(size: Size) -> Vec<Awoken> {
     let folder = folder();
     let runtime = node(folder.path()).await;
-    let ids: Arc<[VcId]> = born(&runtime, size.sleepers).await.into();
+    let ids = born(&runtime, &Birth::native("notary", ""), size.sleepers).await;
     let mut figures = Vec::new();
 
     // As a message does it: read, checked, decoded, seated; the turn, and its row in the next commit.
     asleep(&runtime, &ids).await;
-    let woken = stats(&runtime).await.woken;
+    let before = stats(&runtime).await.woken;
     figures.push(told("awake_by_message", &runtime, &ids).await);
-    assert_eq!(stats(&runtime).await.woken - woken, size.sleepers);
+    assert_eq!(stats(&runtime).await.woken - before, size.sleepers);
     // The same message when they are awake: the turn and its row alone.
     figures.push(told("message_to_awake", &runtime, &ids).await);
 
     // Without a message: read, checked, decoded, seated.
     asleep(&runtime, &ids).await;
     let watch = Stopwatch::start();
-    crowd(1, |_| {
-        let (runtime, ids) = (runtime.clone(), Arc::clone(&ids));
-        async move {
-            for batch in ids.chunks(64) {
-                let mut waking: JoinSet<_> = batch
-                    .iter()
-                    .map(|&id| {
-                        let runtime = runtime.clone();
-                        async move { runtime.wake(id).await.map(drop) }
-                    })
-                    .collect();
-                while let Some(woken) = waking.join_next().await {
-                    woken.expect("no panic").expect("a sleeper wakes");
-                }
-            }
-        }
-    })
-    .await;
+    woken(&runtime, &ids).await;
     figures.push(figure("awake", size.sleepers, watch));
     runtime.shutdown().await;
     figures
 }
 
-async fn born(runtime: &Runtime, count: u64) -> Vec<VcId> {
-    let mut ids = Vec::new();
-    let mut births = JoinSet::new();
-    for n in 0..count {
-        let runtime = runtime.clone();
-        births.spawn(async move {
-            let birth = Birth::native("notary", "").durable();
-            runtime.spawn(birth).await.expect("a notary is born")
-        });
-        if n >= AT_ONCE
-            && let Some(id) = births.join_next().await
-        {
-            ids.push(id.expect("no panic"));
-        }
-    }
-    while let Some(id) = births.join_next().await {
-        ids.push(id.expect("no panic"));
-    }
-    ids
-}
-
-/// Puts all to sleep and waits until their cells are gone.
-async fn asleep(runtime: &Runtime, ids: &Arc<[VcId]>) {
-    crowd(AT_ONCE, |first| {
-        let (runtime, ids) = (runtime.clone(), Arc::clone(ids));
-        async move {
-            let step = usize::try_from(AT_ONCE).expect("a small number");
-            let first = usize::try_from(first).expect("a small number");
-            for &id in ids.iter().skip(first).step_by(step) {
-                runtime.sleep(id).await.expect("it has nothing to do");
-            }
-        }
-    })
-    .await;
-    let all = ids.len() as u64;
-    while stats(runtime).await.awake >= all {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    runtime.quiet().await.expect("it runs");
-}
-
 /// Sends one message to each; until all are handled and on disk.
 async fn told(name: &'static str, runtime: &Runtime, ids: &[VcId]) -> Awoken {
-    let turns = stats(runtime).await.turns;
     let watch = Stopwatch::start();
-    let mut courier = runtime.courier();
-    for &id in ids {
-        courier.tell(id, 1_u64).await;
-    }
-    courier.flush().await;
-    while stats(runtime).await.turns - turns < ids.len() as u64 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    // An acknowledgement of something later: all before it is on disk. Until the writer has caught up
-    // it is refused.
-    let last = ids.last().copied().expect("there are some");
-    while let Err(why) = runtime.send(Outgoing::new(last, "count")).await {
-        assert_eq!(why.code, Code::Busy, "{why:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    sleepers::told(runtime, ids, &Contents::from(1_u64)).await;
     figure(name, ids.len() as u64, watch)
 }
 

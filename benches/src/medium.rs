@@ -27,10 +27,10 @@ pub const ASK_MS: u64 = 60_000;
 pub static FINISH: Finish = Finish::new();
 
 fn number(letter: &Letter) -> Result<u64, Fault> {
-    let bytes = <[u8; 8]>::try_from(&*letter.contents);
+    let bytes = letter.contents.first_chunk();
     bytes
-        .map(u64::from_le_bytes)
-        .map_err(|_| Fault::malformed("8 bytes are expected"))
+        .map(|bytes| u64::from_le_bytes(*bytes))
+        .ok_or_else(|| Fault::malformed("8 bytes are expected"))
 }
 
 /// Counts the messages it gets.
@@ -93,11 +93,8 @@ impl Behaviour for Server {
     }
 }
 
-/// A runtime with two workers; durable VCs are kept in `store`, if there is one.
-///
-/// # Panics
-/// If the runtime cannot be started.
-pub async fn start(store: Option<Arc<dyn Store>>) -> Runtime {
+/// What a runtime with two workers is started with; durable VCs are kept in `store`, if there is one.
+pub fn config(store: Option<Arc<dyn Store>>) -> Config {
     let mut config = Config::new(NodeSecret::new([7; 32]), Arc::new(SystemClock));
     config.workers = WORKERS;
     config.store = store;
@@ -107,6 +104,15 @@ pub async fn start(store: Option<Arc<dyn Store>>) -> Runtime {
         .with::<Counter>()
         .with::<Passer>()
         .with::<Server>();
+    config
+}
+
+/// Such a runtime.
+///
+/// # Panics
+/// If it cannot be started.
+pub async fn start(store: Option<Arc<dyn Store>>) -> Runtime {
+    let config = config(store);
     Runtime::start(config).await.expect("a new runtime starts")
 }
 

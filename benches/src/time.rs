@@ -50,6 +50,12 @@ impl Stopwatch {
     }
 }
 
+/// How many there were in a second.
+pub fn per_second(count: u64, time: Duration) -> u64 {
+    let per_second = u128::from(count) * 1_000_000_000 / time.as_nanos().max(1);
+    u64::try_from(per_second).unwrap_or(u64::MAX)
+}
+
 /// The clock that a runtime is given: the system's, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
