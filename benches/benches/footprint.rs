@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use actors::behaviour::Behaviour;
 use actors::birth::Birth;
+use actors::letter::Contents;
 use benches::memory::resident_bytes;
 use benches::time::Stopwatch;
 use benches::work::WORKERS;
-use benches::{medium, peer};
+use benches::{medium, parts, peer, sandboxed};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Names the one figure that a child process measures.
@@ -24,10 +26,12 @@ const CHILDREN: usize = 3;
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// What is measured, and how many of them.
-const FIGURES: [(&str, u64); 3] = [
+const FIGURES: [(&str, u64); 5] = [
     ("medium", 100_000),
     ("ractor", 100_000),
     ("medium", 1_000_000),
+    ("wasm_awake", 100_000),
+    ("lisp_awake", 10_000),
 ];
 /// How many when it is only to be seen that it works.
 const SMOKE: u64 = 2_000;
@@ -72,6 +76,32 @@ async fn medium(n: u64) -> Measured {
     Measured::new(n, before, born, told, spawned)
 }
 
+/// VCs of one sandboxed part; each is told the same.
+async fn sandboxed(n: u64, module: Bytes, message: Contents) -> Measured {
+    let runtime = sandboxed::start(WORKERS, None).await;
+    let birth = sandboxed::body(&runtime, vec![module]).await;
+    let (before, watch) = (resident_bytes(), Stopwatch::start());
+    let ids = runtime.spawn_many(birth, n, false).await;
+    let ids = ids.expect("a part is born");
+    let spawned = (watch.cpu(), watch.wall());
+    tokio::time::sleep(SETTLE).await;
+    let born = resident_bytes();
+    let mut courier = runtime.courier();
+    for &id in &ids {
+        courier.tell(id, message.clone()).await;
+    }
+    courier.flush().await;
+    while runtime.stats().await.expect("it runs").turns < n {
+        tokio::time::sleep(SETTLE).await;
+    }
+    tokio::time::sleep(SETTLE).await;
+    let told = resident_bytes();
+    let stats = runtime.stats().await.expect("it runs");
+    assert!(stats.faults == 0 && stats.awake >= n, "{stats:?}");
+    runtime.shutdown().await;
+    Measured::new(n, before, born, told, spawned)
+}
+
 async fn ractor(n: u64) -> Measured {
     let (before, watch) = (resident_bytes(), Stopwatch::start());
     let count = u32::try_from(n).expect("as many as a fleet may be");
@@ -108,6 +138,14 @@ fn child(figure: &str) -> Measured {
         .expect("threads can be started");
     let measured = match name {
         "medium" => tokio.spawn(medium(n)),
+        "wasm_awake" => {
+            let message = parts::message(0).into();
+            tokio.spawn(sandboxed(n, parts::counter(), message))
+        }
+        "lisp_awake" => {
+            let lisp = parts::built_in("lisp/lisp.wasm").expect("it comes with the program");
+            tokio.spawn(sandboxed(n, lisp, "(cons '4 '(9 16 25 36 49))".into()))
+        }
         _ => tokio.spawn(ractor(n)),
     };
     tokio.block_on(measured).expect("a figure does not panic")
@@ -145,7 +183,7 @@ fn main() {
         return;
     }
     let smoke = std::env::args().any(|argument| argument == "--test" || argument == "--quick");
-    eprintln!("name          n  born B  told B  spawn CPU ns  spawn wall ns");
+    eprintln!("name              n  born B  told B  spawn CPU ns  spawn wall ns");
     for (name, n) in FIGURES {
         let (n, children) = if smoke { (SMOKE, 1) } else { (n, CHILDREN) };
         let measured = figure(name, n, children);
@@ -155,7 +193,7 @@ fn main() {
         );
         let spawn_ns = median(&measured, |m| m.spawn_ns);
         let wall_ns = median(&measured, |m| m.spawn_wall_ns);
-        eprintln!("{name:<7}{n:>8}{born:>8}{told:>8}{spawn_ns:>14}{wall_ns:>15}");
+        eprintln!("{name:<11}{n:>9}{born:>8}{told:>8}{spawn_ns:>14}{wall_ns:>15}");
         let line = Line {
             name,
             n,
