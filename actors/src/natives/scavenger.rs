@@ -4,8 +4,6 @@
 //! (and held here until the adopter has answered). It ends internalized elsewhere or removed, never both
 //! and never neither (theory §6, law 5).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use genesis::channel::Channel;
 use genesis::id::MessageId;
@@ -19,6 +17,10 @@ use crate::effects::{Contact, Effects, Question};
 use crate::letter::Letter;
 use crate::worker::reshape::FUEL;
 
+mod parts;
+
+use parts::Parts;
+
 const SEND: Channel = Channel::known("medium/send");
 const EMIT: Channel = Channel::known("medium/emit");
 const AFTER: Channel = Channel::known("medium/after");
@@ -26,7 +28,7 @@ const AFTER: Channel = Channel::known("medium/after");
 /// What the scavenger holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scavenger {
-    parts: BTreeMap<MessageId, Held>,
+    parts: Parts,
     /// Parts taken, adopted and removed so far; what is held is the rest.
     taken: u64,
     adopted: u64,
@@ -52,7 +54,7 @@ impl Scavenger {
     pub const HOLD_MS: u64 = 60 * 60 * 1_000;
 
     fn remove(&mut self, id: MessageId, effects: &mut Effects<'_>) -> Result<(), Fault> {
-        if let Some(held) = self.parts.remove(&id) {
+        if let Some(held) = self.parts.remove(id) {
             self.removed += 1;
             effects.emit(format!("removed {id}, {} bytes", held.part.len()))?;
         }
@@ -101,8 +103,12 @@ impl Scavenger {
 
     /// Sets the one timer, if there is something to wait for: one for each part would be too many.
     fn wait(&mut self, effects: &mut Effects<'_>) -> Result<(), Fault> {
-        let held = self.parts.values().filter(|held| held.offered.is_none());
-        let Some(next) = held.map(|held| held.until).min().filter(|_| !self.waits) else {
+        if self.waits {
+            return Ok(());
+        }
+        let held = self.parts.iter().map(|(_, held)| held);
+        let held = held.filter(|held| held.offered.is_none());
+        let Some(next) = held.map(|held| held.until).min() else {
             return Ok(());
         };
         self.waits = true;
@@ -119,7 +125,7 @@ impl Scavenger {
             .map_err(|error: genesis::id::AddressError| Fault::malformed(error.to_string()))?;
         let held = self
             .parts
-            .get_mut(&id)
+            .get_mut(id)
             .ok_or_else(|| Fault::new(Code::Unknown, format!("no stripped part {id} is held")))?;
         if held.offered.is_some() {
             return Err(Fault::new(
@@ -145,7 +151,7 @@ impl Scavenger {
             return Ok(());
         };
         if letter.kind == Kind::Reply {
-            self.parts.remove(&id);
+            self.parts.remove(id);
             self.adopted += 1;
             effects.emit(format!("{id} was adopted"))?;
             // Where it is now and what that took, for whoever asked.
@@ -155,7 +161,7 @@ impl Scavenger {
             let said = [&*letter.contents, fuel].concat();
             effects.answer(question, said)?;
         } else {
-            if let Some(held) = self.parts.get_mut(&id) {
+            if let Some(held) = self.parts.get_mut(id) {
                 held.offered = None;
             }
             let why = letter.refusal().map_or_else(String::new, |why| why.what);
@@ -185,7 +191,8 @@ impl Behaviour for Scavenger {
             Kind::Tell => match letter.contents.as_text() {
                 Some(text) if text.starts_with("give ") => self.give(text, effects),
                 Some("list") => {
-                    let list: Vec<String> = self.parts.keys().map(ToString::to_string).collect();
+                    let list: Vec<String> =
+                        self.parts.iter().map(|(id, _)| id.to_string()).collect();
                     effects.reply(list.join("\n")).map(drop)
                 }
                 _ => effects
