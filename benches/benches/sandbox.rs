@@ -288,7 +288,7 @@ fn lisp_eval(criterion: &mut Criterion<CpuTime>) {
     let fib = b"(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))";
     let main = Channel::MAIN;
     let cons = ("_cons", main, b"(cons '4 '(9 16 25 36 49))".as_slice());
-    questions(&mut group, &[lisp.clone()], fib, cons, 0);
+    questions(&mut group, std::slice::from_ref(&lisp), fib, cons, 0);
     // More than a turn has by default: the slow lane.
     let fib_20 = ("_fib_20", main, b"(fib 20)".as_slice());
     questions(&mut group, &[lisp], fib, fib_20, TURN_FUEL_GRANT_MAX);
@@ -305,7 +305,7 @@ fn chip8_frame(criterion: &mut Criterion<CpuTime>) {
 }
 
 #[derive(Debug, Serialize)]
-struct Beside {
+struct Figure {
     name: &'static str,
     workers: usize,
     messages_s_alone: u64,
@@ -324,7 +324,7 @@ fn median(served: &[Served], of: impl Fn(&Served) -> u64) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-async fn besides(workers: usize, for_: Duration) -> Beside {
+async fn besides(workers: usize, for_: Duration) -> Figure {
     let company = Company::new(workers).await;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..ALTERNATIONS {
@@ -332,7 +332,7 @@ async fn besides(workers: usize, for_: Duration) -> Beside {
         beside.push(company.beside(for_).await);
     }
     company.end().await;
-    Beside {
+    Figure {
         name: "beside_a_hostile",
         workers,
         messages_s_alone: median(&alone, |s| s.messages_s),

@@ -119,9 +119,10 @@ pub fn hostile() -> Bytes {
 pub fn built_in(path: &str) -> Option<Bytes> {
     let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../genesis/parts");
     let bytes = std::fs::read(parts.join(path)).ok()?;
-    Some(match bytes.starts_with(b"\0asm") {
-        true => bytes.into(),
-        false => wasm(&bytes),
+    Some(if bytes.starts_with(b"\0asm") {
+        bytes.into()
+    } else {
+        wasm(&bytes)
     })
 }
 
