@@ -325,6 +325,8 @@ async fn a_number_and_a_whole_vc_travel_in_the_same_envelope() {
         2,
         "it holds both"
     );
+    let circle = runtime.give(receiver, copy, true).await.unwrap_err();
+    assert_eq!(circle.code, Code::Conflict, "{circle}");
     // Its purse has no room for a third: what was to be moved lives on where it was.
     let other = runtime
         .spawn(body(vec![bring(&runtime, fragile().as_bytes()).await]))

@@ -329,10 +329,7 @@ impl Worker {
             at: now,
             why: fault.to_string(),
         };
-        // A turn that asks for more than there is fails; the VC ends when there is nothing left to go on with.
-        let purse = &self.cells[slot as usize].standing.purse;
-        let out_of_budget = fault.code == Code::Budget
-            && (purse.left(Coin::Fuel) < FUEL_PER_TURN || purse.left(Coin::Messages) == 0);
+        let out_of_budget = fault.code == Code::Budget;
         let more = self.cells[slot as usize].more_mut();
         more.faults_total += 1;
         if more.set_aside.len() >= SET_ASIDE_MAX {
