@@ -3,10 +3,13 @@
 //! [`store`] is where what survives is kept (embedded, or in memory with faults for tests); [`contents`]
 //! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory; [`wasm`] runs code that
 //! is not trusted; [`parts`] has the parts that come with the medium.
+//!
+//! [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
 
 pub mod contents;
 pub mod oracle;
 pub mod parts;
 pub mod pod_dir;
 pub mod store;
+pub mod swarm;
 pub mod wasm;

@@ -269,7 +269,14 @@ fn the_protocol_does_no_io() {
 fn every_queue_has_a_bound() {
     check_nowhere(
         &ALL,
-        &["unbounded_channel", "UnboundedSender", "std::sync::mpsc"],
+        &[
+            "unbounded_channel",
+            "UnboundedSender",
+            "sync::mpsc::channel",
+            "sync::mpsc::Sender",
+            "mpsc::{channel",
+            "mpsc::{Sender",
+        ],
         &[],
     );
 }

@@ -10,9 +10,11 @@ use genesis::purse::Coin;
 
 mod new;
 mod part;
+mod pod;
 
 pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
 pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
+pub(crate) use pod::{Pod, PodKind};
 
 /// A node of the medium, and the verbs to talk to it.
 #[derive(Debug, Parser)]
@@ -192,6 +194,11 @@ pub(crate) enum Verb {
         medium spawn chip8 && medium console chip8\n  medium console chip8 --frames 60 --plain"
     )]
     Console(Console),
+    /// Pods as Swarm keeps them: what a reference would be
+    #[command(
+        after_long_help = "Examples:\n  medium pod hash picture.png\n  medium pod hash - < picture.png"
+    )]
+    Pod(Pod),
     /// Write a folder to begin with: a part, or an agent
     #[command(after_long_help = "Examples:\n  medium new part limb --lang wat\n  \
         medium new part filter --lang rust\n  medium new agent helper --lang lisp")]

@@ -17,6 +17,7 @@ mod logs;
 mod new;
 mod pages;
 mod part;
+mod pod;
 mod send;
 mod show;
 mod spawn;
@@ -79,6 +80,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Internalize(options) => body::internalize(context, &options).await,
         Verb::Upgrade(options) => body::upgrade(context, &options).await,
         Verb::Console(options) => console::console(context, &options).await,
+        Verb::Pod(options) => pod::pod(context, &options),
         Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
         // `main` runs it before there is a thread.

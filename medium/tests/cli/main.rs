@@ -10,6 +10,7 @@
 
 mod harness;
 mod help;
+mod pods;
 mod regressions;
 mod reproducible;
 mod sandbox;
