@@ -1,7 +1,7 @@
 //! The guest kit: what a part written in Rust needs to speak `vc/1`, in one file without dependencies.
 //!
 //! Copy it beside your `lib.rs`, or include it with `#[path]`, and write:
-//! ```ignore
+//! ```text
 //! #![cfg_attr(target_arch = "wasm32", no_std)]
 //! #[macro_use]
 //! #[path = "../../kit/vc.rs"]
