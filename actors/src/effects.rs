@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use genesis::channel::Channel;
 use genesis::id::{Digest, VcId};
-use genesis::image::ImagePart;
+use genesis::image::{Image, ImagePart};
 use genesis::limits::{
     CONTACTS_MAX, CONTENTS_INLINE_MAX, CONTENTS_READ_MAX, DEPTH_MAX, EFFECTS_MAX,
     EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS, MESSAGE_CONTACTS_MAX,
@@ -65,6 +65,18 @@ pub(crate) struct Contacts {
 }
 
 impl Contacts {
+    /// Those of a frozen VC; nothing, if it knows nobody.
+    pub(crate) fn of(image: &Image) -> Option<Box<Self>> {
+        let name = |(name, at): &(String, u32)| (name.as_str().into(), *at);
+        (!image.contacts.is_empty()).then(|| {
+            Box::new(Self {
+                book: None,
+                own: image.contacts.iter().copied().map(Entry::of).collect(),
+                names: image.contact_names.iter().map(name).collect(),
+            })
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.book.as_ref().map_or(0, |book| book.len()) + self.own.len()
     }

@@ -39,17 +39,7 @@ pub(crate) struct Heard {
 impl Stage {
     /// The stage for a VC as its image has it.
     pub(crate) fn of(image: &Image, seed: u64) -> Self {
-        let contacts = (!image.contacts.is_empty()).then(|| {
-            Box::new(Contacts {
-                book: None,
-                own: image.contacts.iter().copied().map(Entry::of).collect(),
-                names: image
-                    .contact_names
-                    .iter()
-                    .map(|(name, at)| (name.as_str().into(), *at))
-                    .collect(),
-            })
-        });
+        let contacts = Contacts::of(image);
         Self {
             me: image.id,
             host: image.host,

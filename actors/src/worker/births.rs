@@ -370,17 +370,7 @@ impl Worker {
             )?)),
             None => None,
         };
-        let contacts = (!image.contacts.is_empty()).then(|| {
-            Box::new(Contacts {
-                book: None,
-                own: image.contacts.iter().copied().map(Entry::of).collect(),
-                names: image
-                    .contact_names
-                    .iter()
-                    .map(|(n, at)| (n.as_str().into(), *at))
-                    .collect(),
-            })
-        });
+        let contacts = Contacts::of(&image);
         let journal = (image.record > 0).then(|| {
             let snapshot = image.to_bytes().unwrap_or_default();
             Box::new(Journal::new(image.record, snapshot.into()))
