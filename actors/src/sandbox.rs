@@ -1,7 +1,7 @@
 //! The port to code that is not trusted: modules that were read, and bodies made of them.
 //!
 //! What a module is, and what it may call, is `genesis/PROTOCOL.md`, *ABI*. Who implements this keeps the
-//! engine to himself; what a VC can observe of it is decided here.
+//! engine to itself; what a VC can observe of it is decided here.
 
 use std::fmt;
 use std::sync::Arc;

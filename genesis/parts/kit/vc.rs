@@ -48,7 +48,7 @@ pub const SENDER: Contact = 0xFFFF_FFFF;
 /// Added to `n`: the nth contact that this message hands over.
 pub const CARRIED: Contact = 0x8000_0000;
 
-/// "All that is left", for the budgets of `spawn` and `fork`.
+/// For the budgets of `spawn` and `fork`: without end or, where there is an end, half of what is left.
 pub const ALL: u64 = u64::MAX;
 
 /// A value of the part that lives as long as its instance; two uses at a time are a bug of the part.
