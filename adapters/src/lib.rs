@@ -4,12 +4,15 @@
 //! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory; [`wasm`] runs code that
 //! is not trusted; [`parts`] has the parts that come with the medium.
 //!
-//! [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
+//! [`pods`] is the port to directories on a distributed file system; [`compute`] runs the commands of
+//! recipes. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
 
+pub mod compute;
 pub mod contents;
 pub mod oracle;
 pub mod parts;
 pub mod pod_dir;
+pub mod pods;
 pub mod store;
 pub mod swarm;
 pub mod wasm;

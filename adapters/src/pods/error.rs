@@ -1,0 +1,186 @@
+//! Why something could not be done with pods.
+
+use genesis::refusal::{Code, Refusal};
+
+use crate::swarm::SwarmError;
+
+/// Why something could not be done with pods.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PodsError {
+    /// A name is not one.
+    #[error("`{}` cannot be the name of {what}: {why}", text.escape_debug())]
+    Name {
+        /// Of what.
+        what: &'static str,
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A path is not one.
+    #[error("`{}` is no path in a pod: {why}", text.escape_debug())]
+    Path {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no such pod.
+    #[error("there is no pod `{0}`")]
+    Missing(String),
+    /// The pod is closed.
+    #[error("the pod `{0}` is closed")]
+    Closed(String),
+    /// There is one already.
+    #[error("there is a pod `{0}` already")]
+    Exists(String),
+    /// Nothing is at the path.
+    #[error("`{from}` has no `{path}`")]
+    NoSuchPath {
+        /// The pod or reference.
+        from: String,
+        /// The path.
+        path: String,
+    },
+    /// Something is at the path already.
+    #[error("`{0}` is there already")]
+    PathExists(String),
+    /// What is at the path is a directory.
+    #[error("`{0}` is a directory")]
+    NotAFile(String),
+    /// What is at the path is a file.
+    #[error("`{0}` is a file, not a directory")]
+    NotADirectory(String),
+    /// The directory has something in it.
+    #[error("`{path}` is not empty: {entries} entries are in it")]
+    NotEmpty {
+        /// The directory.
+        path: String,
+        /// How many.
+        entries: usize,
+    },
+    /// A reference leads nowhere.
+    #[error("`{text}` leads nowhere: {why}")]
+    Reference {
+        /// What was given; a key that opens nothing is no secret.
+        text: String,
+        /// Why.
+        why: String,
+    },
+    /// A batch of stamps does not allow it.
+    #[error("batch {id}: {why}")]
+    Batch {
+        /// The batch, or what was given.
+        id: String,
+        /// Why: expired, full, not there.
+        why: String,
+    },
+    /// The wallet cannot pay.
+    #[error("the wallet `{wallet}` has {has} motes; {needs} are needed")]
+    Funds {
+        /// Whose.
+        wallet: String,
+        /// What it has.
+        has: i128,
+        /// What is needed.
+        needs: u64,
+    },
+    /// Both sides changed the same.
+    #[error("the pod changed {paths:?} since it was forked")]
+    Conflict {
+        /// What.
+        paths: Vec<String>,
+    },
+    /// The keeper cannot do that.
+    #[error("{keeper} cannot {what}")]
+    Unsupported {
+        /// Who.
+        keeper: String,
+        /// What.
+        what: String,
+        /// What can be done instead.
+        hint: String,
+    },
+    /// It was stopped.
+    #[error("stopped after {bytes} bytes")]
+    Stopped {
+        /// How far it got.
+        bytes: u64,
+    },
+    /// The formats of Swarm say no.
+    #[error(transparent)]
+    Swarm(#[from] SwarmError),
+    /// A file says no.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was done to which file.
+        what: String,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// Another server said no.
+    #[error("{server} answered {status} to {what}: {message}")]
+    Server {
+        /// Which.
+        server: String,
+        /// What was asked of it.
+        what: String,
+        /// Its status.
+        status: u16,
+        /// What it said.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A server could not be reached, or it broke off.
+    #[error("{server} cannot be reached: {why}")]
+    Unreachable {
+        /// Which.
+        server: String,
+        /// Why.
+        why: String,
+    },
+    /// What is kept is damaged.
+    #[error("what is kept is damaged: {0}")]
+    Damaged(String),
+    /// A node said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl PodsError {
+    /// The name of this kind of refusal.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Name { .. }
+            | Self::Path { .. }
+            | Self::NotAFile(_)
+            | Self::NotADirectory(_)
+            | Self::Unsupported { .. } => Code::Malformed,
+            Self::Missing(_) | Self::NoSuchPath { .. } | Self::Reference { .. } => Code::Unknown,
+            Self::Closed(_)
+            | Self::Exists(_)
+            | Self::PathExists(_)
+            | Self::NotEmpty { .. }
+            | Self::Conflict { .. } => Code::Conflict,
+            Self::Batch { .. } | Self::Funds { .. } => Code::Postage,
+            Self::Stopped { .. } => Code::Cancelled,
+            Self::Server { .. } | Self::Unreachable { .. } => Code::Unreachable,
+            Self::Swarm(_) | Self::Damaged(_) => Code::Corrupt,
+            Self::Io { .. } => Code::Io,
+            Self::Refused(refusal) => refusal.code,
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing(_) => Some("`medium pod ls` lists the pods of a wallet".to_owned()),
+            Self::Closed(name) => Some(format!("`medium pod open {name}` opens it")),
+            Self::Unsupported { hint, .. } | Self::Server { hint, .. } => Some(hint.clone()),
+            _ => None,
+        }
+    }
+}
