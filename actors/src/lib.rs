@@ -8,6 +8,7 @@
 //! This crate reads no clock, draws no randomness of its own, knows no network, no disk format and no
 //! command line.
 
+pub mod beds;
 pub mod behaviour;
 pub mod birth;
 mod cell;

@@ -1,5 +1,6 @@
 //! The whole runtime as a value: start it, talk to it, shut it down. Many fit into one process.
 
+mod beds;
 mod births;
 mod contents;
 mod lives;
@@ -20,6 +21,7 @@ use genesis::time::Time;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::beds::Dormitory;
 use crate::behaviour::Natives;
 use crate::clock::Clock;
 use crate::contents::ContentsStore;
@@ -61,6 +63,8 @@ pub struct Config {
     pub sandbox: Option<Arc<dyn Sandbox>>,
     /// Where contents by reference are; without it there are none.
     pub contents: Option<Arc<dyn ContentsStore>>,
+    /// Who fetches VCs that sleep in pods; without it there are none.
+    pub dormitory: Option<Arc<dyn Dormitory>>,
     /// Over this many bytes of VCs and mail, idle VCs go to sleep.
     pub memory_bytes_max: usize,
     /// Whether every VC keeps the chain of its trace; always so if `deterministic`.
@@ -80,6 +84,7 @@ impl Config {
             store: None,
             sandbox: None,
             contents: None,
+            dormitory: None,
             memory_bytes_max: 1 << 30,
             trace: false,
         }

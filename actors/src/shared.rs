@@ -11,6 +11,7 @@ use genesis::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::beds::{Bed, Dormitory};
 use crate::behaviour::Natives;
 use crate::clock::Clock;
 use crate::contents::Shelf;
@@ -37,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) events: Events,
+    /// VCs that sleep in pods.
+    pub(crate) beds: DashMap<VcId, Bed>,
+    /// Who fetches them.
+    pub(crate) dormitory: Option<Arc<dyn Dormitory>>,
     /// Names the owner gave.
     pub(crate) names: DashMap<String, VcId>,
     pub(crate) gateway: Gateway,

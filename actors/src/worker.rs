@@ -6,6 +6,7 @@
 //! belongs to a single VC.
 
 mod away;
+pub(crate) mod beds;
 pub(crate) mod births;
 pub(crate) mod bodies;
 mod doors;
@@ -22,7 +23,7 @@ pub(crate) mod strong;
 mod trial;
 mod turn;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -103,8 +104,10 @@ pub struct Worker {
     burned: u64,
     /// Bodies with live memories: of the small engine, of the large.
     live: [live::Live; 2],
-    /// Turns under way in actors.
+    /// Turns under way in actors, and VCs that are being fetched.
     away: u32,
+    /// Who waits for VCs that are being fetched.
+    rising: BTreeMap<VcId, beds::Rising>,
     now: Time,
     rounds: u64,
     /// Where the search for idle cells goes on.
@@ -150,6 +153,7 @@ impl Worker {
             burned: 0,
             live: <[live::Live; 2]>::default(),
             away: 0,
+            rising: BTreeMap::new(),
             now,
             rounds: 0,
             clock_hand: 0,
@@ -418,6 +422,7 @@ impl Worker {
     pub(crate) fn deliver(&mut self, letter: Box<Letter>) {
         match self.locate(&letter) {
             Ok(slot) => self.enqueue(slot, letter),
+            Err(_) if self.shared.beds.contains_key(&letter.to) => self.wait_for_rising(letter),
             Err(refusal) => self.bounce(&letter, refusal),
         }
     }

@@ -62,7 +62,7 @@ impl Default for Limits {
         Self {
             cpu_s: 600,
             memory_bytes: 2 << 30,
-            wall: Duration::from_secs(3_600),
+            wall: Duration::from_hours(1),
             file_bytes: 4 << 30,
             processes: 256,
         }

@@ -15,4 +15,5 @@ pub mod pod_dir;
 pub mod pods;
 pub mod store;
 pub mod swarm;
+pub mod vc_pod;
 pub mod wasm;

@@ -177,13 +177,15 @@ impl Image {
         Digest::of_fields(domain::BODY, &fields)
     }
 
-    /// The digest of the image: of body, state, contacts and lineage, and all else but its fuel. What a
-    /// unit of work costs is the host's measure, so two hosts would give the same VC two digests.
+    /// The digest of the image: of body, state, contacts and lineage, and all else but its host and its
+    /// fuel. Where it lives, and what a unit of work costs there, are no facts about it: two nodes give the
+    /// same VC one digest.
     ///
     /// # Errors
     /// As [`Image::to_bytes`].
     pub fn digest(&self) -> Result<Digest, EncodeError> {
         let mut bare = self.clone();
+        bare.host = VcId::NOBODY;
         bare.purse.fuel = 0;
         for part in &mut bare.parts {
             if part.code != Code::Computer {
@@ -322,7 +324,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_digest_sees_is_not_fuel() {
+    fn what_a_digest_sees_is_neither_host_nor_fuel() {
+        let mut elsewhere = image();
+        elsewhere.host = VcId::from_bytes([9; 32]);
+        assert_eq!(elsewhere.digest(), image().digest());
         let mut poorer = image();
         poorer.purse.fuel = 5;
         assert_eq!(poorer.digest(), image().digest());

@@ -14,10 +14,10 @@ use super::Runtime;
 use super::reshaping::contents_of;
 use crate::birth::Birth;
 use crate::handle::Entry;
-use crate::modules::check_part;
 use crate::shared::Shared;
 use crate::view::Outgoing;
 use crate::worker::Worker;
+use crate::worker::beds::unpack;
 use crate::worker::births::Manner;
 use crate::worker::images::fork_of;
 use crate::worker::strong::OWNERSHIP;
@@ -76,13 +76,16 @@ impl Runtime {
     /// [`Refusal`] `conflict` if it lives here already; else as [`Runtime::spawn`].
     pub async fn thaw(
         &self,
-        mut image: Image,
+        image: Image,
         name: Option<String>,
         durable: bool,
         fresh: bool,
     ) -> Result<VcId, Refusal> {
         self.check_health(durable)?;
-        self.take_modules(&mut image).await?;
+        let shared = Arc::clone(&self.shared);
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&shared, image)).await;
+        let (mut image, modules) =
+            unpacked.map_err(|error| Refusal::new(Why::Internal, error.to_string()))??;
         if fresh {
             let id = VcId::root(&self.node_key, self.births.fetch_add(1, Ordering::Relaxed));
             let name = name.or_else(|| image.name.clone());
@@ -90,6 +93,12 @@ impl Runtime {
             image.host = self.shared.owner;
         } else {
             image.name = name.or(image.name);
+            if let Some(bed) = self.bed(image.id) {
+                let what = format!("{} sleeps in the pod {}", image.id, bed.place);
+                return Err(Refusal::new(Why::Conflict, what)
+                    .who(image.id)
+                    .hint("`medium wake` or a message wakes it; or spawn a fork of it"));
+            }
             if self.stored(image.id)? {
                 return Err(Refusal::new(
                     Why::Conflict,
@@ -109,7 +118,10 @@ impl Runtime {
             ..Manner::default()
         };
         let thawed = self
-            .settled_on(id, move |worker| worker.thaw(image, manner).map(|_| id))
+            .settled_on(id, move |worker| {
+                worker.keep_modules(modules);
+                worker.thaw(image, manner).map(|_| id)
+            })
             .await;
         self.release_on_error(name, id, thawed)
     }
@@ -204,34 +216,6 @@ impl Runtime {
         let said = contents_of(answer.reply)?;
         let id = said.as_ref().try_into().map(VcId::from_bytes);
         id.map_err(|_| Refusal::new(Why::Internal, "the answer is not an id"))
-    }
-
-    /// Takes the modules out of an image, and out of those in it, and keeps them.
-    async fn take_modules(&self, image: &mut Image) -> Result<(), Refusal> {
-        for part in &mut image.parts {
-            match (&part.code, part.enclosed.take()) {
-                (Code::WebAssembly { module, .. }, Some(bytes)) => {
-                    let facts = self.bring(bytes).await?;
-                    check_part(part, &facts, *module)?;
-                }
-                (Code::WebAssembly { module, .. }, None) => {
-                    // Here, or nowhere that we know of.
-                    let facts = self.shared.modules.facts(*module)?;
-                    check_part(part, &facts, *module)?;
-                }
-                (_, Some(bytes)) => {
-                    let mut inner = Image::from_trusted_bytes(&bytes)
-                        .map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?;
-                    Box::pin(self.take_modules(&mut inner)).await?;
-                    let bytes = inner
-                        .to_bytes()
-                        .map_err(|error| Refusal::new(Why::TooLarge, error.to_string()))?;
-                    part.enclosed = Some(bytes.into());
-                }
-                (_, None) => {}
-            }
-        }
-        Ok(())
     }
 
     /// Gives birth to many plain VCs of one kind at once, volatile ones; each holds all of them as

@@ -23,6 +23,7 @@ impl Runtime {
     /// # Errors
     /// [`Refusal`]: it is stopped or unknown.
     pub async fn wake(&self, id: VcId) -> Result<Life, Refusal> {
+        self.rise(id).await?;
         self.on(id, move |worker| worker.wake(id)).await?
     }
 

@@ -106,6 +106,7 @@ impl Runtime {
         sequence: u64,
         key: Option<Digest>,
     ) -> Result<Receipt, Refusal> {
+        self.rise(outgoing.to).await?;
         let letter = self.letter(outgoing, sequence, key)?;
         let message = letter
             .to_message()

@@ -9,6 +9,7 @@ use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::{Config, KEY_VERSION, KeyRow, RESERVED_BIRTHS, Runtime, SWEEP, contents, from_store};
+use crate::beds::BED_VERSION;
 use crate::behaviour::Natives;
 use crate::birth::Birth;
 use crate::cell::read_row;
@@ -23,6 +24,7 @@ use crate::port::Port;
 use crate::shared::{Gateway, Shared};
 use crate::steward::Steward;
 use crate::store::{Op, Store, StoreError, Table};
+use crate::worker::beds::BED_MARK;
 use crate::worker::{Worker, index};
 
 impl Runtime {
@@ -73,6 +75,8 @@ impl Runtime {
             log,
             shelf,
             events: Events::default(),
+            beds: dashmap::DashMap::new(),
+            dormitory: config.dormitory,
             names: dashmap::DashMap::new(),
             gateway,
             seed: config.seed,
@@ -166,7 +170,7 @@ impl Runtime {
                 .map_err(from_store)?;
             let Some((last, _)) = rows.last() else { break };
             after = [last.as_slice(), &[0]].concat();
-            for (key, _) in rows {
+            for (key, value) in rows {
                 let (Some(&kind), Some(Ok(id))) =
                     (key.first(), key.get(1..).map(<[u8; 32]>::try_from))
                 else {
@@ -190,6 +194,12 @@ impl Runtime {
                         table: Table::Marks,
                         key,
                     });
+                } else if kind == BED_MARK {
+                    let bed = wire::decode(BED_VERSION, &value).map_err(|error| {
+                        let id = VcId::from_bytes(id);
+                        Refusal::new(Code::Corrupt, format!("the bed of {id}: {error}"))
+                    })?;
+                    self.shared.beds.insert(VcId::from_bytes(id), bed);
                 } else {
                     timed.push(VcId::from_bytes(id));
                 }

@@ -190,6 +190,13 @@ impl Worker {
                 });
             }
         }
+        self.forget(id, slot);
+        self.event(EventKind::Removed, id, "");
+        Ok(Life::Removed)
+    }
+
+    /// Leaves nothing of a VC here but its name: neither row, journal, marks nor cell.
+    pub(super) fn forget(&mut self, id: VcId, slot: u32) {
         for kind in [b't', b'v'] {
             let key = [&[kind], id.as_bytes().as_slice()].concat();
             self.slice.ops.push(Op::Delete {
@@ -211,8 +218,6 @@ impl Worker {
         self.cells[slot as usize].flags.dirty = false;
         self.free_cell(slot);
         self.unlist(id);
-        self.event(EventKind::Removed, id, "");
-        Ok(Life::Removed)
     }
 }
 

@@ -26,7 +26,13 @@ impl Worker {
     }
 
     pub(super) fn wake_from_store(&mut self, id: VcId) -> Result<u32, Refusal> {
-        let unknown = || Refusal::new(Why::Unknown, format!("there is no {id}")).who(id);
+        let bed = self.shared.beds.get(&id).map(|bed| bed.place.clone());
+        let unknown = || match &bed {
+            None => Refusal::new(Why::Unknown, format!("there is no {id}")).who(id),
+            Some(place) => Refusal::new(Why::Conflict, format!("{id} sleeps in the pod {place}"))
+                .who(id)
+                .hint("`medium wake` or a message wakes it"),
+        };
         let Some(log) = &self.shared.log else {
             return Err(unknown());
         };
