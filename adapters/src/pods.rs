@@ -12,6 +12,7 @@
 //! Paths and names are checked once, by [`PodName`] and [`PodPath`].
 
 mod error;
+pub mod keeper;
 mod name;
 mod port;
 
