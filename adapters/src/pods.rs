@@ -11,14 +11,28 @@
 //!
 //! Paths and names are checked once, by [`PodName`] and [`PodPath`].
 
+pub mod disk;
+mod drives;
 mod error;
 pub mod keeper;
+pub mod media;
 mod name;
+mod offer;
 mod port;
+mod reach;
+mod record;
+mod seal;
+mod store;
+mod tree;
+mod wallet;
 
+pub use drives::{Drives, PODS_MAX};
 pub use error::PodsError;
 pub use name::{PodName, PodPath, WalletName};
+pub use offer::OFFER_BYTES_MAX;
 pub use port::{
     Batch, Bought, BuyBatch, Damage, Edit, Entry, EntryKind, FileMeta, ForkOf, Found, Freed, Offer,
     PodInfo, Pods, Progress, Quiet, Snapshot, Source, Verified,
 };
+pub use store::{PodStore, PodStoreOptions};
+pub use wallet::{WalletKey, Wallets};

@@ -8,9 +8,9 @@ use actors::store::{Op, StoreError, Table};
 
 pub(crate) mod folder;
 pub mod memory;
-mod pages;
+pub(crate) mod pages;
 pub mod redb;
-mod rows;
+pub(crate) mod rows;
 
 /// The version of what this program stores: of the tables and of what their rows mean.
 ///

@@ -92,6 +92,14 @@ pub enum PodsError {
         /// What.
         paths: Vec<String>,
     },
+    /// An offer is not what it says, or not for this pod.
+    #[error("the offer `{id}`: {why}")]
+    Offer {
+        /// Which.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The keeper cannot do that.
     #[error("{keeper} cannot {what}")]
     Unsupported {
@@ -134,6 +142,12 @@ pub enum PodsError {
         /// What to do about it.
         hint: String,
     },
+    /// Another process has the store open.
+    #[error("the pods are in use: {what}")]
+    InUse {
+        /// The folder and, if it is known, the process that has it.
+        what: String,
+    },
     /// A server could not be reached, or it broke off.
     #[error("{server} cannot be reached: {why}")]
     Unreachable {
@@ -158,13 +172,15 @@ impl PodsError {
             | Self::Path { .. }
             | Self::NotAFile(_)
             | Self::NotADirectory(_)
+            | Self::Offer { .. }
             | Self::Unsupported { .. } => Code::Malformed,
             Self::Missing(_) | Self::NoSuchPath { .. } | Self::Reference { .. } => Code::Unknown,
             Self::Closed(_)
             | Self::Exists(_)
             | Self::PathExists(_)
             | Self::NotEmpty { .. }
-            | Self::Conflict { .. } => Code::Conflict,
+            | Self::Conflict { .. }
+            | Self::InUse { .. } => Code::Conflict,
             Self::Batch { .. } | Self::Funds { .. } => Code::Postage,
             Self::Stopped { .. } => Code::Cancelled,
             Self::Server { .. } | Self::Unreachable { .. } => Code::Unreachable,
@@ -178,7 +194,14 @@ impl PodsError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Missing(_) => Some("`medium pod ls` lists the pods of a wallet".to_owned()),
+            Self::InUse { .. } => {
+                Some("ask the node that has them, or wait until that process ends".to_owned())
+            }
             Self::Closed(name) => Some(format!("`medium pod open {name}` opens it")),
+            Self::Batch { .. } => Some(
+                "`medium pod stamp ls` lists the wallet's batches, `medium pod stamp buy` buys one"
+                    .to_owned(),
+            ),
             Self::Unsupported { hint, .. } | Self::Server { hint, .. } => Some(hint.clone()),
             _ => None,
         }

@@ -28,8 +28,9 @@ pub trait Keeper: ChunkStore + Send + Sync {
         Ok(self.get(address)?.is_some())
     }
 
-    /// Where a chunk is kept, for messages about damage: the file and the offset in it.
-    fn place(&self, _address: &Address) -> Option<String> {
+    /// Is told that the bytes it gave for a chunk are not the chunk's, and answers where it keeps them, for
+    /// messages: the file and the offset in it. Where they can be, they are replaced when the chunk is put again.
+    fn damaged(&self, _address: &Address) -> Option<String> {
         None
     }
 

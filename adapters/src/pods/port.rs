@@ -141,6 +141,24 @@ pub trait Pods: Send + Sync {
     fn settle(&self, pod: &PodName, offer: &str, take: bool)
     -> Result<Option<Snapshot>, PodsError>;
 
+    /// Takes an offer that came as a file into the pod as one snapshot, as [`Pods::settle`] does.
+    ///
+    /// # Errors
+    /// As [`Pods::settle`]; [`PodsError::Offer`] if it is not for this pod.
+    fn accept(&self, _pod: &PodName, _offer: &Offer) -> Result<Snapshot, PodsError> {
+        Err(PodsError::Unsupported {
+            keeper: self.keeper(),
+            what: "take an offer".to_owned(),
+            hint: "`--dfs` names another keeper".to_owned(),
+        })
+    }
+
+    /// The batches that were bought since this was last asked because a wallet that had none wrote something: to be
+    /// told to whoever pays.
+    fn bought_unasked(&self) -> Vec<Batch> {
+        Vec::new()
+    }
+
     /// Reads everything a source consists of and recomputes every hash.
     ///
     /// # Errors
@@ -375,7 +393,7 @@ pub struct Offer {
     pub to: String,
     /// The pod it is for, by its name there.
     pub pod: String,
-    /// Who offers: an address.
+    /// Who offers: the address of a wallet.
     pub from: String,
     /// The root it was forked from.
     pub base: String,
@@ -387,6 +405,9 @@ pub struct Offer {
     pub changed: Vec<String>,
     /// Paths it removes.
     pub removed: Vec<String>,
+    /// What `from` signed of all this, 130 hexadecimal digits.
+    #[serde(default)]
+    pub signature: String,
 }
 
 /// What a verification found.

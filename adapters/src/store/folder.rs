@@ -42,14 +42,14 @@ pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
 
 /// The exclusive use of a data folder, held until it is dropped or the process dies.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     /// Closing it releases the lock. The file stays: removing it would let two nodes lock two files.
     _file: File,
 }
 
 impl Lock {
     /// Takes the folder, or says which process has it.
-    pub(super) fn take(dir: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("lock");
         let mut file = private_file()
             .open(&path)

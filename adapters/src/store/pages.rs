@@ -36,7 +36,7 @@ const HEADER: usize = 16 + 8 + 32;
 
 /// A file whose pages are checked.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     file: File,
     sums_path: PathBuf,
     /// By page index; 0 is a page that is not known (yet). The first page is never known: redb
@@ -57,7 +57,7 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Opens or makes the file, and takes up the checksums of the last run.
-    pub(super) fn open(dir: &Path) -> Result<(Arc<Self>, LastRun), StoreError> {
+    pub(crate) fn open(dir: &Path) -> Result<(Arc<Self>, LastRun), StoreError> {
         let file = private_file()
             .open(dir.join("medium.redb"))
             .map_err(|error| io_error(&error))?;
@@ -132,7 +132,7 @@ impl Pages {
     }
 
     /// Saves the checksums, once redb has closed the file: the run has ended cleanly.
-    pub(super) fn save(&self) -> Result<(), StoreError> {
+    pub(crate) fn save(&self) -> Result<(), StoreError> {
         let save = || {
             let mut first = [0; PAGE];
             self.file.read_exact_at(&mut first, 0)?;
@@ -155,7 +155,7 @@ impl Pages {
     }
 
     /// From now on a bad page is handed over as zeros.
-    pub(super) fn arm(&self) {
+    pub(crate) fn arm(&self) {
         self.armed.store(true, Ordering::Release);
     }
 
@@ -168,12 +168,12 @@ impl Pages {
 
     /// Whether a sync has failed. What was written since the one before may or may not be on disk,
     /// and no later sync or read can tell.
-    pub(super) fn sync_failed(&self) -> bool {
+    pub(crate) fn sync_failed(&self) -> bool {
         self.sync_failed.load(Ordering::Acquire)
     }
 
     /// How many bytes of the disk the file takes.
-    pub(super) fn bytes_on_disk(&self) -> u64 {
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
         use std::os::unix::fs::MetadataExt;
         self.file
             .metadata()
@@ -181,7 +181,7 @@ impl Pages {
     }
 
     /// The ranges of bytes found bad so far, as text for an error; empty if there are none.
-    pub(super) fn damage(&self) -> String {
+    pub(crate) fn damage(&self) -> String {
         let damaged = self.damaged.lock();
         let mut ranges: Vec<(usize, usize)> = Vec::new();
         for &index in damaged.iter() {
@@ -380,7 +380,7 @@ fn to_index(value: u64) -> usize {
 
 /// The file as redb sees it. Locking is left to the folder's lock.
 #[derive(Debug)]
-pub(super) struct Backend(pub(super) Arc<Pages>);
+pub(crate) struct Backend(pub(crate) Arc<Pages>);
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {

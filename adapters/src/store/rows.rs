@@ -23,10 +23,10 @@ pub(super) const fn definition(table: Table) -> Rows {
 
 /// Why redb did not do what it was asked.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: StoreError,
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
     /// Whether the database refuses everything from now on.
-    pub(super) fatal: bool,
+    pub(crate) fatal: bool,
 }
 
 impl<E: Into<::redb::Error>> From<E> for Failure {
@@ -69,7 +69,7 @@ impl Failure {
 
 /// Runs something in redb. It panics on some damaged files; that is damage, too, and nothing else:
 /// what it was doing is given up as a whole.
-pub(super) fn guard<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic: Box<dyn Any + Send>| {
         let text = panic
             .downcast_ref::<String>()

@@ -233,6 +233,57 @@ impl Open {
     }
 }
 
+/// One chunk of a tree, and what is below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// How many bytes of contents it stands for.
+    pub span: u64,
+    /// How many bytes it has, its span's included.
+    pub chunk_bytes: usize,
+    /// The chunks below it, and how many bytes each must span; none for a leaf.
+    pub children: Vec<(Reference, u64)>,
+}
+
+impl Branch {
+    /// Whether a chunk that spans so many bytes is a leaf.
+    pub const fn is_leaf(span: u64) -> bool {
+        span <= LEAF_BYTES
+    }
+
+    /// Fetches the chunk at the top of a tree, or one that must span `expected` bytes, and checks it. A leaf is
+    /// not decrypted.
+    ///
+    /// # Errors
+    /// As [`Joiner::open`].
+    pub fn fetch(
+        store: &dyn ChunkStore,
+        reference: &Reference,
+        expected: Option<u64>,
+    ) -> Result<Self, SwarmError> {
+        let address = reference.address();
+        let bytes = store
+            .get(&address)?
+            .ok_or(SwarmError::Missing { address })?;
+        let chunk = Chunk::verify(address, bytes)?;
+        let open = open(&chunk, reference.key(), 0, expected)?;
+        let mut children = Vec::new();
+        let encrypted = reference.key().is_some();
+        let mut at = 0;
+        while let Some((child, start, span)) = open.child(at, encrypted)? {
+            children.push((child, span));
+            at = start + span;
+            if at >= open.span {
+                break;
+            }
+        }
+        Ok(Self {
+            span: open.span,
+            chunk_bytes: chunk.bytes().len(),
+            children,
+        })
+    }
+}
+
 /// Length of the references in a node, in bytes.
 pub(super) const fn reference_bytes(encrypted: bool) -> usize {
     PAYLOAD_BYTES_MAX / width(encrypted)

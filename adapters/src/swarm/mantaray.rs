@@ -10,6 +10,7 @@
 //! Rule: Bee `pkg/manifest/mantaray/{node,marshal,persist}.go`, `pkg/manifest/mantaray.go`.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use self::node::Node;
 use super::SwarmError;
@@ -162,6 +163,37 @@ impl Manifest {
         nodes_max: usize,
         visit: Visit<'_>,
     ) -> Result<(), SwarmError> {
+        self.walk_while(store, prefix, nodes_max, &mut |path, entry| {
+            visit(path, entry).map(ControlFlow::Continue)
+        })
+    }
+
+    /// The first path that begins with `prefix`, and what it refers to.
+    ///
+    /// # Errors
+    /// As [`Self::walk`].
+    pub fn first(
+        &self,
+        store: &dyn ChunkStore,
+        prefix: &[u8],
+        nodes_max: usize,
+    ) -> Result<Option<(Vec<u8>, Entry)>, SwarmError> {
+        let mut first = None;
+        self.walk_while(store, prefix, nodes_max, &mut |path, entry| {
+            first = Some((path.to_vec(), entry));
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(first)
+    }
+
+    /// As [`Self::walk`], until `visit` says that it is enough.
+    fn walk_while(
+        &self,
+        store: &dyn ChunkStore,
+        prefix: &[u8],
+        nodes_max: usize,
+        visit: &mut dyn FnMut(&[u8], Entry) -> Result<ControlFlow<()>, SwarmError>,
+    ) -> Result<(), SwarmError> {
         let mut walk = Walk {
             prefix,
             nodes_left: nodes_max,
@@ -173,8 +205,12 @@ impl Manifest {
         while let Some((path, node)) = walk.pop() {
             match node {
                 At::Kept(node) if node.is_loaded() => {
-                    if node.is_value() && path.starts_with(prefix) && !path.is_empty() {
-                        visit(&path, node.to_entry())?;
+                    if node.is_value()
+                        && path.starts_with(prefix)
+                        && !path.is_empty()
+                        && visit(&path, node.to_entry())?.is_break()
+                    {
+                        return Ok(());
                     }
                     for (part, child) in node.children().rev() {
                         walk.child(&path, part, At::Kept(child), too_many)?;
@@ -183,8 +219,12 @@ impl Manifest {
                 node => {
                     let mut node = node.into_owned();
                     node.load(store)?;
-                    if node.is_value() && path.starts_with(prefix) && !path.is_empty() {
-                        visit(&path, node.to_entry())?;
+                    if node.is_value()
+                        && path.starts_with(prefix)
+                        && !path.is_empty()
+                        && visit(&path, node.to_entry())?.is_break()
+                    {
+                        return Ok(());
                     }
                     for (part, child) in node.into_children().rev() {
                         walk.child(&path, &part, At::Fetched(child), too_many)?;
@@ -210,6 +250,52 @@ impl Manifest {
         self.root
             .saved
             .ok_or_else(|| SwarmError::malformed("a manifest", "its root was not stored"))
+    }
+}
+
+/// One node as it is stored: for whoever goes through a manifest node by node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNode {
+    /// What the path that ends here refers to, if one does.
+    pub entry: Option<Reference>,
+    /// What is below, by the bytes that lead there.
+    pub forks: Vec<StoredFork>,
+}
+
+/// What leads from one stored node to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFork {
+    /// The bytes that are added to the path.
+    pub prefix: Vec<u8>,
+    /// The node below.
+    pub node: Reference,
+    /// Whether a path ends there.
+    pub is_value: bool,
+    /// What is said about that path.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl StoredNode {
+    /// Reads a node.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`].
+    pub fn read(store: &dyn ChunkStore, reference: Reference) -> Result<Self, SwarmError> {
+        let mut node = Node::stored(reference);
+        node.load(store)?;
+        let entry = node.entry;
+        let forks = node.into_children().filter_map(|(prefix, mut below)| {
+            Some(StoredFork {
+                prefix,
+                node: below.saved?,
+                is_value: below.is_value(),
+                metadata: std::mem::take(&mut below.metadata),
+            })
+        });
+        Ok(Self {
+            entry,
+            forks: forks.collect(),
+        })
     }
 }
 
