@@ -5,7 +5,8 @@
 //! is not trusted; [`parts`] has the parts that come with the medium.
 //!
 //! [`pods`] is the port to directories on a distributed file system; [`compute`] runs the commands of
-//! recipes. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
+//! recipes; [`transfer`] takes directories of this machine into pods and out of them; [`vc_pod`] makes pods of
+//! VCs. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
 
 pub mod compute;
 pub mod contents;
@@ -15,5 +16,6 @@ pub mod pod_dir;
 pub mod pods;
 pub mod store;
 pub mod swarm;
+pub mod transfer;
 pub mod vc_pod;
 pub mod wasm;

@@ -206,4 +206,16 @@ impl PodsError {
             _ => None,
         }
     }
+
+    /// The same as every other part of the medium says it.
+    pub fn refusal(&self) -> Refusal {
+        if let Self::Refused(refusal) = self {
+            return refusal.clone();
+        }
+        let refusal = Refusal::new(self.code(), self.to_string());
+        match self.hint() {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
+    }
 }
