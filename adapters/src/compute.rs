@@ -3,12 +3,36 @@
 //! One port, [`Compute`]: a [`Job`] is a command line with the one directory it may see; what it prints goes to
 //! an [`Output`] as it comes; the answer says how it ended and what it was allowed. A WASI module runs in
 //! the sandbox of modules; a native command needs an OS sandbox, or the explicit trust of whoever starts it.
+//!
+//! [`Local`] runs jobs on this machine. Read in this order: `local` (what the caller's process does), `order`
+//! (what it tells its children), `supervise` (the child that watches a job and ends all of it), `confine` (the
+//! grandchild that gives up what a job may not have, then becomes the job), `places` and `calls` (which files
+//! and which system calls are left), `wasi` (a module in place of a command), `census` (who belongs to a job).
+
+mod calls;
+mod census;
+mod confine;
+mod inherited;
+mod local;
+mod order;
+mod places;
+mod program;
+mod supervise;
+mod wasi;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use local::{Launcher, Local};
+pub use supervise::confine_child;
+
+/// Most bytes that a job may print, both streams together: more ends it.
+pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+/// Largest WASI module that is taken, in bytes.
+pub const MODULE_BYTES_MAX: u64 = 64 << 20;
 
 /// Who runs jobs.
 pub trait Compute: Send + Sync {

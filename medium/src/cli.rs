@@ -209,6 +209,15 @@ pub(crate) enum Verb {
         after_long_help = "Reads a module from stdin: medium compile-module"
     )]
     CompileModule,
+    /// Confine a job: what runs recipes calls, and nobody else
+    #[command(
+        hide = true,
+        after_long_help = "Takes an order from stdin, which is a socket: medium confine watch"
+    )]
+    Confine {
+        /// Which process of the job this is
+        role: String,
+    },
     /// Show whom a VC was forked from
     #[command(after_long_help = "Examples:\n  medium lineage counter-2")]
     Lineage(One),

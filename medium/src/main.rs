@@ -14,6 +14,7 @@ mod verbs;
 
 use std::process::ExitCode;
 
+use adapters::compute::confine_child;
 use adapters::wasm::compile_child;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -28,8 +29,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(misused(&error)),
     };
-    if let Verb::CompileModule = cli.verb {
-        return compile_child();
+    // Children that limit themselves, which they do before there is a second thread.
+    match &cli.verb {
+        Verb::CompileModule => return compile_child(),
+        Verb::Confine { role } => return confine_child(role),
+        _ => {}
     }
     let global = &cli.global;
     let printer = Printer::new(global.json, global.quiet, global.no_color);

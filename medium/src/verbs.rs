@@ -83,8 +83,8 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Pod(options) => pod::pod(context, &options),
         Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
-        // `main` runs it before there is a thread.
-        Verb::CompileModule => Ok(()),
+        // `main` runs them before there is a thread.
+        Verb::CompileModule | Verb::Confine { .. } => Ok(()),
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Completions(options) => pages::completions(context, &options),
         Verb::Man(options) => pages::man(context, &options),

@@ -1,0 +1,134 @@
+//! Who belongs to a job, and what they use together.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rustix::process::Pid;
+
+/// The processes that come from this one, and from those.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    /// All of them.
+    pub(super) members: Vec<Pid>,
+    /// Their processes and threads.
+    pub(super) tasks: u64,
+    /// CPU time they used, those that have ended included, in seconds.
+    pub(super) cpu_s: u64,
+    /// Memory they hold, in bytes; what several hold together counts once for each.
+    pub(super) memory_bytes: u64,
+}
+
+impl Census {
+    /// Counts now. Who begins or ends meanwhile may be missed: it is taken again and again.
+    pub(super) fn take() -> Self {
+        let mut census = Self::default();
+        let mut known = BTreeSet::new();
+        let mut next = children("self");
+        let mut ticks = Stat::read("self").map_or(0, |own| own.ended_ticks);
+        while let Some(pid) = next.pop() {
+            if !known.insert(pid) {
+                continue;
+            }
+            let name = pid.to_string();
+            let (Some(stat), Some(member)) = (Stat::read(&name), Pid::from_raw(pid)) else {
+                continue;
+            };
+            census.members.push(member);
+            census.tasks += stat.threads;
+            ticks += stat.ticks + stat.ended_ticks;
+            census.memory_bytes += stat.resident_pages * rustix::param::page_size() as u64;
+            next.extend(children(&name));
+        }
+        census.cpu_s = ticks / rustix::param::clock_ticks_per_second().max(1);
+        census
+    }
+
+    /// Memory they hold, in bytes, shared memory divided among those that share it. Slow.
+    pub(super) fn shared_memory_bytes(&self) -> u64 {
+        let bytes = |pid: &Pid| {
+            let path = format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero());
+            let about = fs::read_to_string(path).unwrap_or_default();
+            let line = about.lines().find_map(|line| line.strip_prefix("Pss:"));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            kib.and_then(|kib| kib.trim().parse::<u64>().ok())
+                .unwrap_or(0)
+                * 1024
+        };
+        self.members.iter().map(bytes).sum()
+    }
+}
+
+/// Processes and threads of a user, wherever they come from.
+pub(super) fn tasks_of_user(user: u32) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return 0;
+    };
+    let tasks = processes.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        let is_theirs = name.parse::<u32>().is_ok() && entry.metadata().ok()?.uid() == user;
+        is_theirs.then(|| Stat::read(&name).map_or(0, |stat| stat.threads))
+    });
+    tasks.sum()
+}
+
+/// The children of all threads of a process.
+fn children(process: &str) -> Vec<i32> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
+        return Vec::new();
+    };
+    let mut children = Vec::new();
+    for task in tasks.flatten() {
+        let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse::<i32>().ok()),
+        );
+    }
+    children
+}
+
+/// What the kernel says of one process.
+struct Stat {
+    /// CPU time of it, and of its children that have ended.
+    ticks: u64,
+    ended_ticks: u64,
+    threads: u64,
+    resident_pages: u64,
+}
+
+impl Stat {
+    fn read(process: &str) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        Self::parse(&text)
+    }
+
+    /// `proc_pid_stat(5)`; its second field, the name, may hold anything, so the rest is what follows the
+    /// last bracket.
+    fn parse(text: &str) -> Option<Self> {
+        let (_, rest) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        Some(Self {
+            ticks: field(14)? + field(15)?,
+            ended_ticks: field(16)? + field(17)?,
+            threads: field(20)?,
+            resident_pages: field(24)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_look_like_fields() {
+        let text = "7 (a) b (9 9) S 1 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 5 0 100 4096 11 18446744073709551615";
+        let stat = Stat::parse(text).expect("a line as the kernel writes them");
+        assert_eq!((stat.ticks, stat.ended_ticks), (30, 70));
+        assert_eq!((stat.threads, stat.resident_pages), (5, 11));
+        assert!(Stat::parse("7 (cut").is_none());
+    }
+}

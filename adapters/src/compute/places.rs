@@ -1,0 +1,187 @@
+//! Which files a confined job may reach, held by Landlock.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
+};
+
+/// The oldest Landlock that confines signals as well: that of Linux 6.12.
+const OLDEST: ABI = ABI::V6;
+
+/// Folders whose programs and libraries every job may read and run.
+pub(super) const SYSTEM_PROGRAMS: [&str; 10] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store",
+    "/run/current-system",
+];
+
+/// Other files of the system that ordinary programs read. None holds a secret; of the processes, only their own.
+const SYSTEM_FILES: [&str; 47] = [
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/ca-certificates.conf",
+    "/etc/crypto-policies",
+    "/etc/debian_version",
+    "/etc/fonts",
+    "/etc/gai.conf",
+    "/etc/group",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/inputrc",
+    "/etc/java",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/locale.alias",
+    "/etc/locale.conf",
+    "/etc/localtime",
+    "/etc/lsb-release",
+    "/etc/magic",
+    "/etc/magic.mime",
+    "/etc/mime.types",
+    "/etc/networks",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/pki",
+    "/etc/profile",
+    "/etc/protocols",
+    "/etc/python3",
+    "/etc/resolv.conf",
+    "/etc/services",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/terminfo",
+    "/etc/timezone",
+    "/proc/cpuinfo",
+    "/proc/filesystems",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/self",
+    "/proc/stat",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/vm/overcommit_memory",
+    "/proc/version",
+    "/sys/devices/system/cpu",
+];
+
+/// Devices that hold nothing.
+const DEVICES: [&str; 5] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+];
+
+/// What is confined.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    /// The directory it may do anything in.
+    pub(super) directory: &'a Path,
+    /// Further folders it may read and run programs from.
+    pub(super) programs: &'a [PathBuf],
+    /// Whether it may read what the system has: a command, not a module.
+    pub(super) system: bool,
+    /// The port it may connect to.
+    pub(super) tcp_port: Option<u16>,
+}
+
+/// Whether this system can hold a job in its places.
+///
+/// # Errors
+/// What is missing.
+pub(super) fn available() -> Result<(), String> {
+    handled()
+        .and_then(Ruleset::create)
+        .map(|_| ())
+        .map_err(|error| missing(&error))
+}
+
+fn missing(error: &RulesetError) -> String {
+    format!(
+        "Landlock that confines files, connections and signals (Linux 6.12 or later) is missing: {error}"
+    )
+}
+
+/// All that can be confined.
+fn handled() -> Result<Ruleset, RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(OLDEST))?
+        .handle_access(AccessNet::from_all(OLDEST))?
+        .scope(Scope::from_all(OLDEST))
+}
+
+impl Places<'_> {
+    /// Confines this process, and all that come from it, to these places; there is no way back.
+    ///
+    /// The caller has one thread.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(super) fn confine(&self) -> Result<(), String> {
+        let mut rules = handled()
+            .and_then(Ruleset::create)
+            .map_err(|error| missing(&error))?;
+        let failed = |error: RulesetError| format!("Landlock: {error}");
+        let all = AccessFs::from_all(OLDEST);
+        let directory =
+            PathFd::new(self.directory).map_err(|error| format!("Landlock: {error}"))?;
+        // No devices: a job has none of its own, and could make them as root only.
+        let own = all & !(AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::IoctlDev);
+        rules = rules
+            .add_rule(PathBeneath::new(directory, own))
+            .map_err(failed)?;
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        let run = read | AccessFs::Execute;
+        let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
+        let system = |paths: &'static [&'static str]| {
+            let paths = if self.system { paths } else { &[] };
+            paths.iter().map(Path::new)
+        };
+        let programs = self
+            .programs
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(system(&SYSTEM_PROGRAMS));
+        let reached = (programs.map(|path| (path, run)))
+            .chain(system(&SYSTEM_FILES).map(|path| (path, read)))
+            .chain(system(&DEVICES).map(|path| (path, write)));
+        for (path, access) in reached {
+            // One that is not there needs no rule.
+            let Ok(file) = PathFd::new(path) else {
+                continue;
+            };
+            let access = for_kind_of(path, access);
+            rules = rules
+                .add_rule(PathBeneath::new(file, access))
+                .map_err(failed)?;
+        }
+        if let Some(port) = self.tcp_port {
+            rules = rules
+                .add_rule(NetPort::new(port, AccessNet::ConnectTcp))
+                .map_err(failed)?;
+        }
+        rules.restrict_self().map(|_| ()).map_err(failed)
+    }
+}
+
+/// The rights that a file can have at all, if it is no folder.
+fn for_kind_of(path: &Path, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
+    if path.is_dir() {
+        access
+    } else {
+        access & AccessFs::from_file(OLDEST)
+    }
+}
