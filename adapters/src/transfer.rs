@@ -11,6 +11,8 @@ mod ignore;
 mod put;
 mod scan;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 pub use error::TransferError;
 pub use fetch::{FETCH_BYTES_MAX, FETCH_ENTRIES_MAX, Fetched, fetch_directory, fetch_file};

@@ -14,7 +14,7 @@ mod pod;
 
 pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
 pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
-pub(crate) use pod::{Pod, PodKind};
+pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
 
 /// A node of the medium, and the verbs to talk to it.
 #[derive(Debug, Parser)]
@@ -82,6 +82,27 @@ pub(crate) struct Global {
             folder. Prefer the variable MEDIUM_TOKEN: other users of this machine can see command lines"
     )]
     pub(crate) token: Option<String>,
+    /// Whose pods [default: default]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "For pods, recipes and tasks",
+        long_help = "Whose pods: a wallet of the data folder, made when it is first needed. Also: variable \
+            MEDIUM_WALLET [default: default]"
+    )]
+    pub(crate) wallet: Option<String>,
+    /// Who keeps pods: bee:URL or fairos:URL [default: the data folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEEPER",
+        help_heading = "For pods, recipes and tasks",
+        long_help = "Who keeps pods: bee:URL for a Bee, fairos:URL for a FairOS-DFS; without it the data \
+            folder, through the node if one runs there. Also: variable MEDIUM_DFS. Credentials: variables \
+            MEDIUM_BEE_BATCH, MEDIUM_FAIROS_USER and MEDIUM_FAIROS_PASSWORD"
+    )]
+    pub(crate) dfs: Option<String>,
 }
 
 /// What to do.
@@ -194,9 +215,11 @@ pub(crate) enum Verb {
         medium spawn chip8 && medium console chip8\n  medium console chip8 --frames 60 --plain"
     )]
     Console(Console),
-    /// Pods as Swarm keeps them: what a reference would be
+    /// Pods: named directories with a history, shared by reference keys
     #[command(
-        after_long_help = "Examples:\n  medium pod hash picture.png\n  medium pod hash - < picture.png"
+        after_long_help = "Pods are kept in the data folder, through the node if one runs there, unless `--dfs` names \
+            another keeper.\n\nExamples:\n  medium pod new notes && medium pod put letter.txt notes:/\n  \
+            medium pod ls notes\n  medium pod share notes:/letter.txt\n  medium pod hash picture.png"
     )]
     Pod(Pod),
     /// Write a folder to begin with: a part, or an agent

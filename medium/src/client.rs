@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) mod contents;
 pub(crate) mod events;
 pub(crate) mod found;
+pub(crate) mod pods;
 pub(crate) mod seen;
 
 use seen::{Born, Module, Node, Portrait, Sent};

@@ -10,6 +10,7 @@ pub mod name;
 pub mod node;
 pub mod openapi;
 pub mod parts;
+pub mod pod_store;
 pub mod server;
 pub mod spawn;
 pub mod stop;

@@ -1,13 +1,16 @@
 //! The command line of the medium: one verb per run.
 //!
 //! Read in this order: [`cli`] (every verb and flag), [`verbs`] (what each does), [`client`] (how they
-//! reach a node), [`printer`] (the only place that prints), [`report`] (errors and exit codes),
+//! reach a node), [`pods`] (how they reach pods, wherever those are kept), [`bar`] (how far a transfer
+//! is), [`printer`] (the only place that prints), [`report`] (errors and exit codes),
 //! [`demo`] (the tour). Invariants: verbs know a node only by its HTTP API, `demo` included; only `up`
 //! and `demo` start one.
 
+mod bar;
 mod cli;
 mod client;
 mod demo;
+mod pods;
 mod printer;
 mod report;
 mod verbs;

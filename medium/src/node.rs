@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::folder::{self, Announcement};
+use crate::pod_store::NodePods;
 use crate::server::{self, Api, ApiConfig};
 use crate::stop::Stop;
 use crate::virtual_time::{Pace, keep_pace};
@@ -106,6 +107,8 @@ pub struct Node {
     server: JoinHandle<()>,
     /// Where the contents of an ephemeral node are; removed with it.
     passing: Option<TempDir>,
+    /// Its pods.
+    pods: Arc<NodePods>,
     /// The API only knows it weakly: when the runtime is gone and this is dropped, the folder is free.
     store: Arc<dyn Store>,
 }
@@ -141,6 +144,10 @@ impl Node {
             Some(folder) => folder::secret(folder, was_used(store.as_ref())?)?,
             None => folder::fresh_secret()?,
         };
+        let pods_folder = folder.or(passing.as_ref().map(TempDir::path));
+        let pods = Arc::new(NodePods::new(
+            pods_folder.unwrap_or(Path::new(".")).to_owned(),
+        ));
         let token = folder::token(folder)?;
         let clock: Arc<dyn Clock> = if config.deterministic {
             Arc::new(VirtualClock::default())
@@ -199,6 +206,7 @@ impl Node {
             engine,
             contents_bytes_max: config.contents_bytes_max,
             contents,
+            pods: pods.clone(),
             stop: Stop::default(),
         });
         let server = tokio::spawn(server::serve(listener, api.clone()));
@@ -209,6 +217,7 @@ impl Node {
             folder: config.data,
             server,
             passing,
+            pods,
             store,
         })
     }
@@ -258,6 +267,7 @@ impl Node {
             folder,
             mut server,
             passing,
+            pods,
             store,
         } = self;
         api.stop().give();
@@ -276,8 +286,12 @@ impl Node {
         }
         api.runtime().shutdown().await;
         let removed = folder.as_deref().map_or(Ok(()), Announcement::remove);
+        api.abandon_edits();
         drop(api);
-        released(store, grace).await;
+        if let Some(pods) = pods.close() {
+            released(pods, grace, "pods").await;
+        }
+        released(store, grace, "VCs").await;
         if let Some(Err(error)) = passing.map(TempDir::close) {
             tracing::warn!(%error, "the contents of an ephemeral node could not be removed");
         }
@@ -288,14 +302,17 @@ impl Node {
 
 /// Waits until nobody else uses the store and closes it, so that its folder can be opened again. Closed
 /// here, and not by whoever lets go last: their end would not be seen.
-async fn released(store: Arc<dyn Store>, grace: Duration) {
+async fn released<T: ?Sized>(store: Arc<T>, grace: Duration, of: &str) {
     let alone = async {
         while Arc::strong_count(&store) > 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     if tokio::time::timeout(grace, alone).await.is_err() {
-        tracing::warn!("the store was still in use after {} ms", grace.as_millis());
+        tracing::warn!(
+            "the store of {of} was still in use after {} ms",
+            grace.as_millis()
+        );
     }
     drop(store);
 }

@@ -169,11 +169,40 @@ impl Printer {
 
     /// How far something is: a line of its own on a terminal, over the one before.
     pub(crate) fn progress(&self, text: &str) {
-        if self.quiet || self.json || self.err == Reader::Program {
+        if !self.draws() {
             return;
         }
         // If nobody sees it nothing is lost.
         let _ = write!(self.stderr.lock(), "\r{text:<78}\r");
+    }
+
+    /// Whether a bar can be drawn on stderr.
+    pub(crate) fn draws(&self) -> bool {
+        !self.quiet && !self.json && self.err != Reader::Program
+    }
+
+    /// How far something is, for a log: one line after the other.
+    pub(crate) fn far(&self, line: &str) {
+        if !self.quiet && !self.json {
+            self.complain(line);
+        }
+    }
+
+    /// Stdout itself, for bytes that a thread of its own writes there.
+    pub(crate) fn raw(&self) -> io::Stdout {
+        // A handle, and every one writes to the same buffer.
+        io::stdout()
+    }
+
+    /// Asks something on stderr and reads the answer from stdin; none where no person is there to answer.
+    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+        if self.json || self.err == Reader::Program || !io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(self.stderr.lock(), "{} ", for_reader(self.err, question));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
     }
 
     /// What failed, and the way out.

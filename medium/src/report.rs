@@ -1,5 +1,7 @@
 //! From an error to what is shown of it and the exit code.
 
+use adapters::pods::PodsError;
+use adapters::transfer::TransferError;
 use anyhow::Error;
 use genesis::refusal::{Code, Refusal};
 
@@ -36,17 +38,28 @@ pub(crate) fn ending(error: &Error) -> Ending {
     if error.is::<Said>() {
         return Ending::Quiet(USER);
     }
-    let refusal = match error.downcast_ref::<Refusal>() {
+    let refusal = match refusal_in(error) {
         // Context that was put around a refusal goes before it.
-        Some(refusal) if error.to_string() == refusal.what => refusal.clone(),
+        Some(refusal) if error.to_string() == refusal.what => refusal,
         Some(refusal) => Refusal {
             what: format!("{error}: {}", refusal.what),
-            ..refusal.clone()
+            ..refusal
         },
         None => Refusal::new(Code::Internal, format!("{error:#}")),
     };
     let code = exit_code(refusal.code);
     Ending::Refused(refusal, code)
+}
+
+/// The refusal that an error is, if it is one.
+fn refusal_in(error: &Error) -> Option<Refusal> {
+    if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        return Some(refusal.clone());
+    }
+    if let Some(error) = error.downcast_ref::<PodsError>() {
+        return Some(error.refusal());
+    }
+    error.downcast_ref().map(TransferError::refusal)
 }
 
 /// Whose fault a kind of refusal is.

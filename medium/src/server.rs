@@ -32,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::folder::Announcement;
+use crate::pod_store::NodePods;
 use crate::stop::Stop;
 use crate::virtual_time::{Gate, Pace};
 
@@ -45,6 +46,7 @@ mod life;
 mod listener;
 mod messages;
 mod modules;
+mod pods;
 mod replies;
 mod reshape;
 mod vcs;
@@ -52,10 +54,14 @@ mod vcs;
 pub use contents::{DISK_RESERVE_BYTES, DOWNLOADS_MAX, REFERENCE_TYPE, UPLOADS_MAX};
 pub use events::{EVENTS_AT_ONCE, PING_MS, SEND_MS_MAX};
 pub use extract::{BODY_MS_MAX, JSON_BYTES_MAX, SPAWN_BYTES_MAX};
+#[cfg(test)]
+pub(crate) use guard::is_private;
 use replies::Replies;
 
 pub use messages::{KEY_BYTES_MAX, WAIT_MS_MAX};
 pub use modules::MODULE_BODY_BYTES_MAX;
+pub use pods::WALLET_HEADER;
+pub use pods::edit::{EDIT_IDLE_MS, EDITS_MAX};
 
 /// Most connections at one time; more wait in the operating system's queue.
 pub const CONNECTIONS_MAX: usize = 1_024;
@@ -102,6 +108,8 @@ pub(crate) struct ApiConfig {
     pub(crate) contents_bytes_max: u64,
     /// Where contents are that do not fit into a message.
     pub(crate) contents: Contents,
+    /// Its pods.
+    pub(crate) pods: Arc<NodePods>,
     /// The signal that ends it.
     pub(crate) stop: Stop,
 }
@@ -119,6 +127,7 @@ struct Shared {
     bodies_kib: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
+    edits: pods::edit::Edits,
     gate: Gate,
     replies: Replies,
 }
@@ -132,6 +141,7 @@ impl Api {
             bodies_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
+            edits: pods::edit::Edits::default(),
             gate: Gate::new(
                 config.runtime.clone(),
                 config.clock.clone(),
@@ -165,6 +175,16 @@ impl Api {
 
     pub(crate) fn stop(&self) -> &Stop {
         &self.0.config.stop
+    }
+
+    /// Its pods.
+    pub(crate) fn pods(&self) -> &NodePods {
+        &self.0.config.pods
+    }
+
+    /// Abandons what was begun of pods and not committed.
+    pub(crate) fn abandon_edits(&self) {
+        self.0.edits.abandon();
     }
 
     fn now(&self) -> Time {
@@ -307,6 +327,36 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/v1/contents/{digest}", contents::give),
         Route::post("/v1/contents/{digest}/pin", contents::pin),
         Route::delete("/v1/contents/{digest}/pin", contents::unpin),
+        Route::get("/v1/wallets", pods::wallets),
+        Route::get("/v1/pods", pods::list),
+        Route::post("/v1/pods", pods::create),
+        Route::get("/v1/pods/{pod}", pods::show),
+        Route::delete("/v1/pods/{pod}", pods::remove),
+        Route::post("/v1/pods/{pod}/open", pods::open),
+        Route::post("/v1/pods/{pod}/close", pods::close),
+        Route::get("/v1/pods/{pod}/history", pods::history),
+        Route::post("/v1/pods/{pod}/share", pods::share),
+        Route::post("/v1/pods/{pod}/offer", pods::offer),
+        Route::get("/v1/pods/{pod}/offers", pods::offers),
+        Route::post("/v1/pods/{pod}/settle", pods::settle),
+        Route::post("/v1/pods/{pod}/accept", pods::accept),
+        Route::post("/v1/pods/{pod}/edits", pods::edit::begin),
+        Route::put("/v1/edits/{edit}/file", pods::edit::write),
+        Route::post("/v1/edits/{edit}/change", pods::edit::change),
+        Route::post("/v1/edits/{edit}/commit", pods::edit::commit),
+        Route::delete("/v1/edits/{edit}", pods::edit::abandon),
+        Route::get("/v1/dfs/find", pods::find),
+        Route::get("/v1/dfs/list", pods::read::list),
+        Route::get("/v1/dfs/walk", pods::read::walk),
+        Route::get("/v1/dfs/stat", pods::read::stat),
+        Route::get("/v1/dfs/file", pods::read::file),
+        Route::post("/v1/dfs/verify", pods::read::verify),
+        Route::get("/v1/dfs/batches", pods::batches),
+        Route::post("/v1/dfs/batches", pods::buy),
+        Route::post("/v1/dfs/bought", pods::bought),
+        Route::get("/v1/dfs/pins", pods::pins),
+        Route::post("/v1/dfs/pins", pods::pin),
+        Route::post("/v1/dfs/collect", pods::collect),
         Route::get("/v1/messages/{message}", messages::show),
         Route::get("/v1/messages/{message}/explain", messages::explain),
     ]

@@ -51,6 +51,11 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
     let given = |text: &String| !text.is_empty();
     global.api = global.api.filter(given).or_else(|| text("MEDIUM_API"));
     global.token = global.token.filter(given).or_else(|| text("MEDIUM_TOKEN"));
+    global.wallet = global
+        .wallet
+        .filter(given)
+        .or_else(|| text("MEDIUM_WALLET"));
+    global.dfs = global.dfs.filter(given).or_else(|| text("MEDIUM_DFS"));
     let data = global.data.filter(|data| !data.as_os_str().is_empty());
     global.data = data.or_else(|| var("MEDIUM_DATA").map(Into::into));
     let context = Context {
@@ -80,7 +85,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Internalize(options) => body::internalize(context, &options).await,
         Verb::Upgrade(options) => body::upgrade(context, &options).await,
         Verb::Console(options) => console::console(context, &options).await,
-        Verb::Pod(options) => pod::pod(context, &options),
+        Verb::Pod(options) => pod::pod(context, options.kind).await,
         Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
         // `main` runs them before there is a thread.

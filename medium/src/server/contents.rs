@@ -96,7 +96,7 @@ pub(super) async fn store(
 }
 
 /// One piece of a body on its way to the disk.
-enum Piece {
+pub(super) enum Piece {
     Bytes(Bytes),
     End,
 }
@@ -147,7 +147,7 @@ async fn take_in(
 
 /// Passes a body on, piece by piece, to whoever writes it; ends early where that one has failed, which
 /// it says itself.
-async fn pass_on(
+pub(super) async fn pass_on(
     first: Bytes,
     frames: &mut BodyDataStream,
     sender: mpsc::Sender<Piece>,
@@ -421,7 +421,7 @@ impl Going {
 
 /// What a `Range` asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Range {
+pub(super) enum Range {
     /// Everything: none was asked for, several were, or what was asked for makes no sense; RFC 9110 §14.2.
     All,
     /// From the first byte to the one after the last.
@@ -431,7 +431,7 @@ enum Range {
 }
 
 impl Range {
-    fn of(text: &str, total: u64) -> Self {
+    pub(super) fn of(text: &str, total: u64) -> Self {
         let Some((first, last)) = text.strip_prefix("bytes=").and_then(|r| r.split_once('-'))
         else {
             return Self::All;

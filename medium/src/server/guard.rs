@@ -33,7 +33,8 @@ pub(super) async fn admit(
     let host = host(request.headers(), api.0.config.bound)?;
     same_origin(request.headers(), &host)?;
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !(reads && peer.ip().to_canonical().is_loopback()) {
+    let private = is_private(request.uri().path());
+    if private || !(reads && peer.ip().to_canonical().is_loopback()) {
         token(request.headers(), api.token())?;
     }
     let _place = api.0.requests.clone().try_acquire_owned().map_err(|_| {
@@ -107,6 +108,17 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
         &format!("a page from `{}` may not use this node", clip(origin)),
         "open the node's own page, or use a program that is not a web page",
     ))
+}
+
+/// Whether what is at a path is read only with the token: a private pod is nobody's business, even on this
+/// machine.
+pub(crate) fn is_private(path: &str) -> bool {
+    ["/v1/pods", "/v1/edits", "/v1/dfs", "/v1/wallets"]
+        .iter()
+        .any(|private| {
+            let rest = path.strip_prefix(private);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
 }
 
 /// Refuses whoever does not know the token; how long that takes says nothing about it.
@@ -183,6 +195,21 @@ mod tests {
         assert!(is_ours("192.168.1.5:7700", one));
         assert!(is_ours("192.168.1.5:7700", all));
         assert!(!is_ours("192.168.1.6", one));
+    }
+
+    #[test]
+    fn pods_are_read_with_the_token_only() {
+        for path in [
+            "/v1/pods",
+            "/v1/pods/x/history",
+            "/v1/dfs/file",
+            "/v1/wallets",
+        ] {
+            assert!(is_private(path), "{path}");
+        }
+        for path in ["/", "/v1/vcs", "/v1/podsx", "/v1/node"] {
+            assert!(!is_private(path), "{path}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use genesis::refusal::{Code, Refusal};
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::bar::line;
 use crate::printer::Printer;
 use crate::report::file_refused;
 
@@ -143,40 +144,9 @@ impl Drop for Progress<'_> {
     }
 }
 
-/// `sent 3.1 of 8.0 GiB, 412 MiB/s, 12 s left`
-fn line(did: &str, done: u64, total: Option<u64>, elapsed_ms: u64) -> String {
-    let rate = done.saturating_mul(1_000) / elapsed_ms.max(1);
-    let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
-    let of = total.map_or_else(String::new, |total| format!(" of {}", mib(total)));
-    let left = match total.map(|total| total.saturating_sub(done)) {
-        Some(0) => ", being stored".to_owned(),
-        Some(left) if rate > 0 => format!(", {} s left", left.div_ceil(rate)),
-        _ => String::new(),
-    };
-    format!(
-        "{did} {}{of}, {} s, {}/s{left}",
-        mib(done),
-        elapsed_ms / 1_000,
-        mib(rate)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_says_how_far_it_is_and_how_long_it_takes() {
-        let of = |done: u64, total| line("sent", done << 20, total, 2_000);
-        let total = Some(1000 << 20);
-        assert_eq!(
-            of(100, total),
-            "sent 100.0 MiB of 1000.0 MiB, 2 s, 50.0 MiB/s, 18 s left"
-        );
-        assert_eq!(of(100, None), "sent 100.0 MiB, 2 s, 50.0 MiB/s");
-        assert_eq!(of(0, total), "sent 0.0 MiB of 1000.0 MiB, 2 s, 0.0 MiB/s");
-        assert!(of(1000, total).ends_with("being stored"));
-    }
 
     #[test]
     fn a_file_is_there_whole_or_not_at_all() {

@@ -69,7 +69,9 @@ async fn answers_are_what_the_document_says() {
     let message = is_text(&asked["message"]);
     let mut checked = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        if item.get("get").is_none() || path == "/v1/events" {
+        // What only the token reads is asked for in the tests of pods.
+        let is_open = item["get"]["security"] == json!([]);
+        if item.get("get").is_none() || path == "/v1/events" || !is_open {
             continue;
         }
         let mut real = path.replace("{vc}", "echo").replace("{message}", message);
