@@ -209,6 +209,13 @@ pub(crate) enum Verb {
         medium freeze notary -o - | medium --api other:7700 spawn /dev/stdin"
     )]
     Freeze(Freeze),
+    /// Make a pod of a VC, a recipe or a directory; print the reference that spawns it
+    #[command(
+        after_long_help = "A message to a VC that sleeps in a pod wakes it. Whoever has the reference can \
+        spawn it elsewhere.\n\nExamples:\n  medium persist counter\n  medium persist counter --sleep\n  \
+        medium persist ./my-recipe --public\n  medium spawn \"$(medium persist ./my-pod)\""
+    )]
+    Persist(Persist),
     /// Play a VC that is a CHIP-8 console
     #[command(
         after_long_help = "Keys: 1234, qwer, asdf and zxcv are the sixteen keys; Esc, Q or Ctrl-C ends.\n\nExamples:\n  \
@@ -486,6 +493,25 @@ pub(crate) struct Freeze {
     /// Overwrite the file if it is there
     #[arg(long, short)]
     pub(crate) force: bool,
+}
+
+/// `persist`.
+#[derive(Debug, Args)]
+pub(crate) struct Persist {
+    /// What: a VC by id or name, or a directory; one with a `recipe.json` is a recipe
+    pub(crate) what: String,
+    /// The pod's name; without it that of the VC, the recipe or the directory
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pod: Option<String>,
+    /// Make the pod readable for all: not encrypted
+    #[arg(long)]
+    pub(crate) public: bool,
+    /// Share it as well: print a reference key on stderr, which follows later snapshots
+    #[arg(long)]
+    pub(crate) share: bool,
+    /// Leave the VC to the pod: here it is gone until a message wakes it
+    #[arg(long)]
+    pub(crate) sleep: bool,
 }
 
 /// `completions`.

@@ -365,6 +365,20 @@ impl Client {
         self.post(&["v1", "vcs", vc, verb], &json!({})).await
     }
 
+    /// Leaves a VC to the pod that has its image.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn lay_down(
+        &self,
+        vc: &str,
+        place: &str,
+        image: &str,
+    ) -> Result<Value, Refusal> {
+        let body = json!({ "place": place, "image": image });
+        self.post(&["v1", "vcs", vc, "bed"], &body).await
+    }
+
     /// A VC on one screen.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
+use crate::dormitory::PodBeds;
 use crate::folder::{self, Announcement};
 use crate::pod_store::NodePods;
 use crate::server::{self, Api, ApiConfig};
@@ -148,6 +149,7 @@ impl Node {
         let pods = Arc::new(NodePods::new(
             pods_folder.unwrap_or(Path::new(".")).to_owned(),
         ));
+        let beds = PodBeds::new(pods.clone());
         let token = folder::token(folder)?;
         let clock: Arc<dyn Clock> = if config.deterministic {
             Arc::new(VirtualClock::default())
@@ -170,6 +172,7 @@ impl Node {
             natives: Runtime::natives(),
             store: Some(store.clone()),
             contents: Some(Arc::new(contents.clone())),
+            dormitory: Some(Arc::new(beds.clone())),
             memory_bytes_max: config.memory_bytes_max,
             trace: config.trace || config.deterministic,
         })
@@ -207,6 +210,7 @@ impl Node {
             contents_bytes_max: config.contents_bytes_max,
             contents,
             pods: pods.clone(),
+            beds,
             stop: Stop::default(),
         });
         let server = tokio::spawn(server::serve(listener, api.clone()));

@@ -105,6 +105,18 @@ impl NodePods {
         self.store()?.wallet(name)
     }
 
+    /// Pods that somebody else keeps, by what `--dfs` calls that: to read from references. Blocks.
+    ///
+    /// # Errors
+    /// [`PodsError`]: there is no such keeper, or it cannot be reached.
+    pub fn elsewhere(&self, keeper: &str) -> Result<Arc<dyn Pods>, PodsError> {
+        Err(PodsError::Unsupported {
+            keeper: keeper.to_owned(),
+            what: "be read by this node".to_owned(),
+            hint: "fetch it into the node's own pods: `medium pod fork`".to_owned(),
+        })
+    }
+
     /// Lets go of the store, and gives what is locked until nobody uses it.
     pub(crate) fn close(&self) -> Option<Arc<Disk>> {
         let store = self.opened.lock().take()?;

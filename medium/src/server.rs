@@ -31,6 +31,7 @@ use genesis::time::Time;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::dormitory::PodBeds;
 use crate::folder::Announcement;
 use crate::pod_store::NodePods;
 use crate::stop::Stop;
@@ -110,6 +111,8 @@ pub(crate) struct ApiConfig {
     pub(crate) contents: Contents,
     /// Its pods.
     pub(crate) pods: Arc<NodePods>,
+    /// The VCs that sleep in pods.
+    pub(crate) beds: PodBeds,
     /// The signal that ends it.
     pub(crate) stop: Stop,
 }
@@ -175,6 +178,11 @@ impl Api {
 
     pub(crate) fn stop(&self) -> &Stop {
         &self.0.config.stop
+    }
+
+    /// The VCs that sleep in pods.
+    pub(crate) fn beds(&self) -> &PodBeds {
+        &self.0.config.beds
     }
 
     /// Its pods.
@@ -311,6 +319,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/v1/vcs/{vc}/image", vcs::image),
         Route::delete("/v1/vcs/{vc}", life::remove),
         Route::post("/v1/vcs/{vc}/sleep", life::sleep),
+        Route::post("/v1/vcs/{vc}/bed", life::lay_down),
         Route::post("/v1/vcs/{vc}/wake", life::wake),
         Route::post("/v1/vcs/{vc}/stop", life::stop),
         Route::post("/v1/vcs/{vc}/fork", life::fork),

@@ -22,6 +22,7 @@ use genesis::purse::{Coin, Purse};
 use genesis::refusal::{Code, Refusal};
 use genesis::seal::SealError;
 
+use crate::dormitory::{PodBeds, Sleeper};
 use crate::name;
 use crate::stripped::{Stripped, whereabouts};
 
@@ -49,6 +50,7 @@ pub struct Policy {
 /// [`Code::Unknown`] for a pod, message or contact there is not, and whatever the runtime refuses.
 pub async fn spawn(
     runtime: &Runtime,
+    beds: &PodBeds,
     policy: Policy,
     request: SpawnRequest,
 ) -> Result<Spawned, Refusal> {
@@ -70,7 +72,7 @@ pub async fn spawn(
         withheld: Grants::NONE,
     };
     let mut durable = policy.durable && !request.volatile;
-    let (mut birth, part) = match made_from(runtime, policy, &request.pod, &mut gate).await? {
+    let (mut birth, part) = match made_from(runtime, beds, policy, &request.pod, &mut gate).await? {
         Made::Frozen(frozen) => {
             return thaw(runtime, gate, durable, request, relations, frozen).await;
         }
@@ -128,6 +130,12 @@ enum Frozen {
     File(Bytes),
     /// The contents of a strong message, which was checked when it came.
     Contents(Bytes),
+    /// The image in a pod, which was verified when it was read.
+    Image {
+        image: Box<Image>,
+        /// Whether it goes on as a fork.
+        fork: bool,
+    },
 }
 
 /// Whom a VC is to know, and who may change it, as the request names them.
@@ -171,6 +179,7 @@ async fn free_name(
 
 async fn made_from(
     runtime: &Runtime,
+    beds: &PodBeds,
     policy: Policy,
     source: &Source,
     gate: &mut Gate,
@@ -206,6 +215,15 @@ async fn made_from(
         }
         Source::Image(bytes) => return Ok(Made::Frozen(Frozen::File(bytes.clone()))),
         Source::Message(text) => return message(runtime, text).await,
+        Source::Reference { place, fork } => {
+            let (beds, place, fork) = (beds.clone(), place.clone(), *fork);
+            match blocking(move || beds.look(&place)).await? {
+                Sleeper::Frozen(image) => {
+                    return Ok(Made::Frozen(Frozen::Image { image, fork }));
+                }
+                Sleeper::Directory(pod) => *pod,
+            }
+        }
     };
     let durable = pod.durable != Some(false);
     let birth = lift_pod(runtime, policy, pod, gate).await?;
@@ -373,8 +391,10 @@ async fn thaw(
         turn_fuel,
         ..
     } = request;
+    let fork = matches!(frozen, Frozen::Image { fork: true, .. });
     let (mut image, gate) = blocking(move || {
         let mut image = match frozen {
+            Frozen::Image { image, .. } => *image,
             Frozen::File(file) => {
                 export::read(&file)
                     .map_err(|error| not_an_export(&error))?
@@ -394,7 +414,7 @@ async fn thaw(
     })
     .await?;
     let (name, taken) = free_name(runtime, name, image.name.take()).await;
-    let id = runtime.thaw(image, name.clone(), durable, false).await?;
+    let id = runtime.thaw(image, name.clone(), durable, fork).await?;
     Ok(gate.spawned(id, name, taken))
 }
 

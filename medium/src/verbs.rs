@@ -17,6 +17,7 @@ mod logs;
 mod new;
 mod pages;
 mod part;
+mod persist;
 mod pod;
 mod send;
 mod show;
@@ -75,6 +76,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Show(options) => show::show(context, &options.what).await,
         Verb::Shape(options) => show::shape(context, &options).await,
         Verb::Explain(options) => show::explain(context, &options.message).await,
+        Verb::Persist(options) => persist::persist(context, &options).await,
         Verb::Sleep(options) => life::signal(context, &options.vc, "sleep").await,
         Verb::Wake(options) => life::signal(context, &options.vc, "wake").await,
         Verb::Stop(options) => life::signal(context, &options.vc, "stop").await,

@@ -17,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Api;
 use super::failure::{Failure, clip, malformed};
+use super::vcs::receiver;
 
 /// Longest JSON body, in bytes, where nothing else is said: refuse. Room for a part of
 /// [`CONTENTS_INLINE_MAX`] in base64, and then some.
@@ -41,6 +42,18 @@ impl FromRequestParts<Api> for Vc {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
         let name = segment(parts, api).await?;
         Ok(Self(api.runtime().resolve(&name).await?))
+    }
+}
+
+/// Whom a message is for, which the path names: a VC, or a place in pods where one sleeps.
+pub(super) struct Receiver(pub(super) VcId);
+
+impl FromRequestParts<Api> for Receiver {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let name = segment(parts, api).await?;
+        Ok(Self(receiver(api, &name).await?))
     }
 }
 

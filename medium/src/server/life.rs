@@ -3,14 +3,15 @@
 use axum::Json as Answered;
 use axum::extract::State;
 use axum::http::StatusCode;
-use genesis::id::VcId;
+use genesis::id::{Digest, VcId};
+use genesis::refusal::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 
 use actors::life::Life;
 
 use super::Api;
 use super::extract::{Json, Params, Vc, flag};
-use super::failure::Answer;
+use super::failure::{Answer, malformed};
 use crate::name;
 
 /// Where in its life a VC is now.
@@ -35,6 +36,40 @@ pub(super) async fn sleep(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered
 /// Wakes a VC.
 pub(super) async fn wake(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<LifeView>> {
     Ok(view(id, api.runtime().wake(id).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BedRequest {
+    /// Where its image is: a reference, and behind an `@` who keeps it.
+    place: String,
+    /// The digest of the image.
+    image: String,
+}
+
+/// Leaves a VC to the pod that has its image; a message wakes it from there.
+pub(super) async fn lay_down(
+    State(api): State<Api>,
+    Vc(id): Vc,
+    Json(request): Json<BedRequest>,
+) -> Answer<Answered<LifeView>> {
+    let BedRequest { place, image } = request;
+    let digest: Digest = image
+        .parse()
+        .map_err(|error| malformed(format!("`image` is no digest: {error}")))?;
+    // What is laid down must be found again: looked at here, where the VC still is.
+    let (beds, at) = (api.beds().clone(), place.clone());
+    let about = tokio::task::spawn_blocking(move || beds.who(&at)).await;
+    let about = about.map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
+    if about.is_none_or(|about| about.id != id.to_string() || about.image != digest.to_string()) {
+        let what = format!("`{place}` does not hold the image {digest} of {id}");
+        return Err(Refusal::new(Code::Conflict, what)
+            .who(id)
+            .hint("persist it again")
+            .into());
+    }
+    api.runtime().lay_down(id, place, digest).await?;
+    Ok(view(id, Life::Dormant))
 }
 
 /// Stops a VC: it takes no more turns.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use actors::letter::{Contents, Letter};
 use actors::view::{Fate, Outgoing, Receipt, Seen};
 
-use super::extract::{Msg, Params, Vc};
+use super::extract::{Msg, Params, Receiver};
 use super::failure::{Answer, Failure, clip, malformed};
 use super::{Api, contents};
 use crate::stripped::{Stripped, whereabouts};
@@ -44,7 +44,7 @@ pub(super) struct SendParams {
 /// Sends a message on behalf of the owner; with `wait`, gives its answer.
 pub(super) async fn send(
     State(api): State<Api>,
-    Vc(to): Vc,
+    Receiver(to): Receiver,
     Params(params): Params<SendParams>,
     request: Request,
 ) -> Answer<Response> {

@@ -20,7 +20,8 @@ use actors::view::{Hit, ListQuery, LogPage, Portrait, Summary};
 use super::Api;
 use super::extract::{Json, Params, SPAWN_BYTES_MAX, Vc, flag};
 use super::failure::{Answer, clip, malformed};
-use crate::spawn::{self, Policy, SpawnRequest, Spawned};
+use crate::dormitory::is_place;
+use crate::spawn::{self, Policy, Source, SpawnRequest, Spawned};
 
 /// How many hits `find` gives unless told otherwise.
 const HITS_DEFAULT: usize = 20;
@@ -123,12 +124,49 @@ pub(super) async fn spawn(
     State(api): State<Api>,
     Json(request): Json<SpawnRequest, SPAWN_BYTES_MAX>,
 ) -> Answer<(StatusCode, Answered<Spawned>)> {
+    let spawned = made(&api, request).await?;
+    Ok((StatusCode::CREATED, Answered(spawned)))
+}
+
+async fn made(api: &Api, request: SpawnRequest) -> Result<Spawned, Refusal> {
     let policy = Policy {
         durable: api.data().is_some(),
         contents_bytes_max: api.0.config.contents_bytes_max,
     };
-    let spawned = spawn::spawn(api.runtime(), policy, request).await?;
-    Ok((StatusCode::CREATED, Answered(spawned)))
+    spawn::spawn(api.runtime(), api.beds(), policy, request).await
+}
+
+/// Whom a message is for: an id, a name, a path into a body; or a place in pods, whose VC is woken here if it is
+/// not here yet.
+pub(super) async fn receiver(api: &Api, text: &str) -> Result<VcId, Refusal> {
+    let refusal = match api.runtime().resolve(text).await {
+        Ok(id) => return Ok(id),
+        Err(refusal) if is_place(text) => refusal,
+        Err(refusal) => return Err(refusal),
+    };
+    let (beds, place) = (api.beds().clone(), text.to_owned());
+    let about = tokio::task::spawn_blocking(move || beds.who(&place)).await;
+    let about = about.map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
+    let Some(about) = about else {
+        return Err(
+            Refusal::new(Code::Malformed, format!("`{text}` holds no VC that sleeps"))
+                .hint("`medium spawn` gives birth to what a pod directory describes"),
+        );
+    };
+    let id: VcId = about.id.parse().map_err(|_| refusal)?;
+    if api.runtime().bed(id).is_some() || api.runtime().show(id).await.is_ok() {
+        return Ok(id);
+    }
+    let source = Source::Reference {
+        place: text.to_owned(),
+        fork: false,
+    };
+    match made(api, SpawnRequest::new(source)).await {
+        // Another message for it came first.
+        Err(refusal) if refusal.code == Code::Conflict => Ok(id),
+        Err(refusal) => Err(refusal),
+        Ok(spawned) => api.runtime().resolve(&spawned.id).await,
+    }
 }
 
 /// A VC on one screen.

@@ -78,6 +78,13 @@ pub enum Source {
     Image(Bytes),
     /// A message that the node has seen: a part in it, a frozen VC, or a literal.
     Message(String),
+    /// A pod, by its [place](crate::dormitory): a frozen VC that goes on, or a pod directory.
+    Reference {
+        /// Where.
+        place: String,
+        /// Whether a frozen VC goes on as a fork, under an id of its own.
+        fork: bool,
+    },
     /// A native behaviour.
     Native {
         /// Its name.
@@ -111,6 +118,10 @@ struct RawSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fork: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     native: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u32>,
@@ -134,6 +145,8 @@ impl TryFrom<RawSource> for Source {
             text,
             image,
             message,
+            reference,
+            fork,
             native,
             version,
             argument,
@@ -141,6 +154,9 @@ impl TryFrom<RawSource> for Source {
             base64_argument,
             name,
         } = raw;
+        if reference.is_none() && fork {
+            return Err("`fork` belongs to `reference`".to_owned());
+        }
         if native.is_none() && version.is_some() {
             return Err("`version` belongs to `native`".to_owned());
         }
@@ -176,6 +192,7 @@ impl TryFrom<RawSource> for Source {
             text.map(Self::Text),
             image.map(Self::Image),
             message.map(Self::Message),
+            reference.map(|place| Self::Reference { place, fork }),
             native,
             wasm,
         ];
@@ -183,7 +200,7 @@ impl TryFrom<RawSource> for Source {
         match (named.next(), named.next()) {
             (Some(source), None) => Ok(source),
             _ => Err(
-                "`pod` has exactly one of `path`, `embedded`, `text`, `image`, `message`, `native`, `wasm`"
+                "`pod` has exactly one of `path`, `embedded`, `text`, `image`, `message`, `reference`, `native`, `wasm`"
                     .to_owned(),
             ),
         }
@@ -212,6 +229,11 @@ impl From<Source> for RawSource {
             },
             Source::Message(id) => Self {
                 message: Some(id),
+                ..raw
+            },
+            Source::Reference { place, fork } => Self {
+                reference: Some(place),
+                fork,
                 ..raw
             },
             Source::Native {

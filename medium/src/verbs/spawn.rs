@@ -9,6 +9,7 @@ use data_encoding::BASE64;
 use genesis::export;
 use genesis::power::Power;
 use genesis::refusal::{Code, Refusal};
+use medium::dormitory::is_place;
 use medium::name;
 use serde_json::{Map, Value, json};
 
@@ -118,10 +119,15 @@ fn lacking(denied: &[String], withheld: &[String]) -> Option<String> {
     })
 }
 
-/// Makes a copy of a VC that goes its own way.
+/// Makes a copy of a VC that goes its own way: of one that is here, or of one in a pod.
 pub(crate) async fn fork(context: Context<'_>, options: &Fork) -> Result<()> {
     if let Some(name) = &options.name {
         name::given(name)?;
+    }
+    if is_place(&options.vc) {
+        let pod = json!({ "reference": options.vc, "fork": true });
+        let birth = json!({ "pod": pod, "name": options.name });
+        return print(context, &context.client()?.spawn(&birth).await?);
     }
     let born = context
         .client()?
@@ -163,6 +169,8 @@ fn pod(what: Option<&str>, text: Option<String>) -> Result<Value, Refusal> {
     let path = Path::new(what);
     let found = if what.starts_with("msg:") {
         json!({ "message": what })
+    } else if is_place(what) && !path.exists() {
+        json!({ "reference": what })
     } else if path.is_dir() {
         json!({ "path": absolute(path)? })
     } else if embedded_pod(what).is_some() && text.is_none() {
