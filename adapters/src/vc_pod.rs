@@ -107,17 +107,20 @@ pub fn write(
         bytes: files.values().map(|file| file.len() as u64).sum(),
     };
     let mut old = Vec::new();
-    match pods.pod(name) {
-        Ok(_) => {
-            let source = Source::pod(name);
-            let known = self::about(pods, &source);
-            if known.is_none_or(|known| known.id != about.id) {
-                return Err(PodsError::Exists(name.to_string()));
-            }
+    if pods.pods()?.iter().any(|pod| pod.name == name.as_str()) {
+        let source = Source::pod(name);
+        if self::about(pods, &source).is_none_or(|known| known.id != about.id) {
+            return Err(PodsError::Exists(name.to_string()));
+        }
+        if pods
+            .list(&source, &PodPath::root())?
+            .iter()
+            .any(|entry| entry.path == PARTS)
+        {
             old = pods.walk(&source, &PARTS.parse()?)?;
         }
-        Err(PodsError::Missing(_)) => drop(pods.create(name, public)?),
-        Err(why) => return Err(why),
+    } else {
+        pods.create(name, public)?;
     }
     let mut edit = pods.edit(name)?;
     for entry in old {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use genesis::export;
-use genesis::id::Digest;
+use genesis::image::Image;
 use genesis::refusal::{Code, Refusal};
 use medium::name;
 use reqwest::header::HeaderMap;
@@ -395,11 +395,11 @@ impl Client {
         self.get(&["v1", "node"], &[]).await
     }
 
-    /// A VC's image as a file, which is whole and signed, and the image's digest.
+    /// A VC's image as a file, which is whole and signed, and the same read.
     ///
     /// # Errors
     /// As [`Client::get`]; `corrupt` if what came is not as it was signed.
-    pub(crate) async fn image(&self, vc: &str) -> Result<(Bytes, Digest), Refusal> {
+    pub(crate) async fn image(&self, vc: &str) -> Result<(Bytes, Image), Refusal> {
         let response = self
             .answer(self.request(Method::GET, &["v1", "vcs", vc, "image"], &[])?)
             .await?;
@@ -407,14 +407,14 @@ impl Client {
             .bytes()
             .await
             .map_err(|error| self.unreachable(&error))?;
-        let (_, _, digest) = export::read(&bytes).map_err(|error| {
+        let (image, _, _) = export::read(&bytes).map_err(|error| {
             let what = format!(
                 "the frozen VC that `{}` sent is damaged: {error}",
                 self.base()
             );
             Refusal::new(Code::Corrupt, what).hint("try again")
         })?;
-        Ok((bytes, digest))
+        Ok((bytes, image))
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use genesis::id::Digest;
+use genesis::image::Image;
 use genesis::refusal::{Code, Refusal};
 use serde_json::json;
 
@@ -18,7 +20,8 @@ pub(crate) async fn freeze(context: Context<'_>, options: &Freeze) -> Result<()>
     if !to_stdout && !options.force && options.output.exists() {
         return Err(taken(&options.output).into());
     }
-    let (image, digest) = context.client()?.image(&options.vc).await?;
+    let (file, image) = context.client()?.image(&options.vc).await?;
+    let digest = digest_of(&image)?;
     if to_stdout {
         if context.printer.is_terminal() {
             let what = "an image is not text, and stdout is a terminal";
@@ -29,20 +32,28 @@ pub(crate) async fn freeze(context: Context<'_>, options: &Freeze) -> Result<()>
         context
             .printer
             .note(&format!("the image's digest is {digest}"));
-        return context.printer.bytes(&image);
+        return context.printer.bytes(&file);
     }
-    write(&options.output, &image, options.force)?;
+    write(&options.output, &file, options.force)?;
+    let bytes = file.len();
     let file = options.output.display();
     if context.printer.is_json() {
         return context.printer.json(&json!({
-            "file": file.to_string(), "bytes": image.len(), "digest": digest.to_string(),
+            "file": file.to_string(), "bytes": bytes, "digest": digest.to_string(),
         }));
     }
     context.printer.note(&format!(
         "{} bytes, signed; `medium spawn {file}` goes on from it; the image's digest is {digest}",
-        image.len()
+        bytes
     ));
     Ok(())
+}
+
+/// The digest by which a VC is the same wherever it is.
+pub(super) fn digest_of(image: &Image) -> Result<Digest, Refusal> {
+    image
+        .digest()
+        .map_err(|error| Refusal::new(Code::Internal, error.to_string()))
 }
 
 fn taken(path: &Path) -> Refusal {

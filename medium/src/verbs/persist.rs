@@ -6,11 +6,11 @@ use adapters::pods::{PodName, PodPath, Pods, Snapshot};
 use adapters::transfer::{self, ScanOptions};
 use adapters::vc_pod;
 use anyhow::Result;
-use genesis::export;
 use genesis::refusal::{Code, Refusal};
 use serde_json::json;
 
 use super::Context;
+use super::freeze::digest_of;
 use crate::cli::Persist;
 
 /// Makes a pod of a VC or of a directory, and prints the reference by which it is spawned.
@@ -38,10 +38,8 @@ struct Persisted {
 async fn vc(context: Context<'_>, options: &Persist) -> Result<()> {
     let client = context.client()?;
     let id = client.portrait(&options.what).await?.summary.id;
-    let (file, digest) = client.image(&options.what).await?;
-    let (image, _, _) = export::read(&file)
-        .map_err(|error| Refusal::new(Code::Corrupt, format!("the node sent no image: {error}")))?;
-    drop(file);
+    let (_, image) = client.image(&options.what).await?;
+    let digest = digest_of(&image)?;
     let name = match &options.pod {
         Some(name) => name.parse()?,
         None => pod_name(image.name.as_deref(), &id)?,
