@@ -10,6 +10,7 @@
 
 pub mod compute;
 pub mod contents;
+pub mod http;
 pub mod oracle;
 pub mod parts;
 pub mod pod_dir;
