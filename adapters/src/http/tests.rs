@@ -242,11 +242,7 @@ fn a_file_is_streamed_as_a_part_of_a_form() {
         assert_eq!(heard.header("content-length").is_some(), known.is_some());
         let body = String::from_utf8(heard.body).unwrap();
         assert!(body.contains("name=\"dirPath\"\r\n\r\n/a b\r\n"));
-        assert_eq!(
-            body.matches('x').count(),
-            1_000_003,
-            "and the `x`s of three words"
-        );
+        assert!(body.contains(str::from_utf8(&bytes).unwrap()));
     }
 }
 
