@@ -15,7 +15,6 @@ pub mod disk;
 mod drives;
 mod error;
 pub mod keeper;
-pub mod media;
 mod name;
 mod offer;
 mod port;

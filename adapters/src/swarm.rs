@@ -4,7 +4,8 @@
 //! computed), [`chunk`] (at most 4,096 bytes and their span) and [`store`] (where chunks are);
 //! [`splitter`] and [`joiner`] (contents of any length as a tree of chunks, and back), [`encrypt`]
 //! (the same with a key per chunk); [`sign`], [`soc`] and [`feed`] (chunks that an owner may write,
-//! and series of them); [`mantaray`] (paths to references) and [`stamp`] (what postage signs).
+//! and series of them); [`mantaray`] (paths to references), [`media`] (what files are) and [`stamp`] (what
+//! postage signs).
 //!
 //! The rules are Bee's (`pkg/bmt`, `pkg/cac`, `pkg/file`, `pkg/encryption`, `pkg/soc`, `pkg/feeds`,
 //! `pkg/manifest/mantaray`, `pkg/postage` in v2.8); each module names its own. Integers are
@@ -24,6 +25,7 @@ pub mod feed;
 pub mod joiner;
 pub mod keccak;
 pub mod mantaray;
+pub mod media;
 mod pool;
 pub mod reference;
 pub mod sign;

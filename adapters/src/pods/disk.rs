@@ -461,6 +461,15 @@ impl Keeper for Disk {
         Ok(Box::new(deposit::DiskDeposit::begin(self, wallet)?))
     }
 
+    fn deposit_with<'k>(
+        &'k self,
+        wallet: Owner,
+        batch: &str,
+    ) -> Result<Box<dyn Deposit + 'k>, PodsError> {
+        let number = self.batch_of(wallet, batch)?;
+        Ok(Box::new(deposit::DiskDeposit::with(self, number)))
+    }
+
     fn batches(&self, wallet: Owner) -> Result<Vec<Batch>, PodsError> {
         self.list_batches(wallet)
     }

@@ -47,6 +47,16 @@ pub trait Keeper: ChunkStore + Send + Sync {
     /// [`PodsError::Batch`] if none can stamp, [`PodsError::Funds`] if one had to be bought first.
     fn deposit<'k>(&'k self, wallet: Owner) -> Result<Box<dyn Deposit + 'k>, PodsError>;
 
+    /// Begins to write for a wallet with the batch of this id, 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`PodsError::Batch`] if the wallet has no such batch, or it cannot stamp.
+    fn deposit_with<'k>(
+        &'k self,
+        wallet: Owner,
+        batch: &str,
+    ) -> Result<Box<dyn Deposit + 'k>, PodsError>;
+
     /// The wallet's batches of stamps.
     ///
     /// # Errors

@@ -8,12 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, EntryKind, FileMeta, PodPath, PodsError, media};
+use super::{Entry, EntryKind, FileMeta, PodPath, PodsError};
 use crate::swarm::encrypt::Keys;
 use crate::swarm::joiner::Branch;
 use crate::swarm::mantaray::{
     CONTENT_TYPE_KEY, Entry as Named, FILENAME_KEY, Manifest, ROOT_PATH, StoredNode,
 };
+use crate::swarm::media;
 use crate::swarm::splitter::SplitOptions;
 use crate::swarm::store::ChunkStore;
 use crate::swarm::{Reference, SwarmError};
@@ -358,7 +359,7 @@ pub(super) fn difference(
 /// What stands for a file of these bytes.
 pub(super) fn named(reference: Reference, path: &PodPath, bytes: u64, meta: &FileMeta) -> Named {
     let content_type = if meta.content_type.is_empty() {
-        media::type_of(path.name())
+        media::by_name(path.name())
     } else {
         &meta.content_type
     };

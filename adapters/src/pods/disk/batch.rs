@@ -14,14 +14,14 @@ use genesis::time::Time;
 use redb::WriteTransaction;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::index::{self, Index};
+use super::index::{self, Holder, Index};
 use super::{Disk, Writer};
-use crate::pods::{Batch, Bought, BuyBatch, PodsError};
+use crate::pods::{Batch, Bought, BuyBatch, PodsError, WalletKey};
 use crate::store::rows::Failure;
 use crate::swarm::Address;
 use crate::swarm::keccak::keccak256_of;
 use crate::swarm::sign::Owner;
-use crate::swarm::stamp::{bucket_of, bucket_slots};
+use crate::swarm::stamp::{Postage, Stamp, bucket_of, bucket_slots};
 
 /// What a wallet is given, in motes: the price of six default batches.
 pub const ALLOWANCE_MOTES: u64 = 10_000_000;
@@ -319,6 +319,57 @@ impl Disk {
         writer.ledger = ledger;
         writer.batches.insert(number, stamps);
         Ok((number, bought))
+    }
+
+    /// The number of a wallet's batch, if that can stamp now.
+    pub(super) fn batch_of(&self, wallet: Owner, id: &str) -> Result<u32, PodsError> {
+        let now_ms = self.clock.now().0;
+        let owner = wallet.to_string();
+        let writer = self.writer.lock();
+        let mut own = writer.batches.iter().filter(|(_, b)| b.info.owner == owner);
+        let (number, stamps) =
+            own.find(|(_, b)| b.info.id == id)
+                .ok_or_else(|| PodsError::Batch {
+                    id: id.to_owned(),
+                    why: format!("the wallet {owner} has no such batch"),
+                })?;
+        stamps.check_time(now_ms)?;
+        Ok(*number)
+    }
+
+    /// The stamp that a wallet's chunk has, signed by the wallet, as it is shown to others; none if it has none that
+    /// is still good.
+    ///
+    /// # Errors
+    /// [`PodsError::Damaged`].
+    pub fn stamp_of(
+        &self,
+        wallet: &WalletKey,
+        address: &Address,
+    ) -> Result<Option<Stamp>, PodsError> {
+        let Some(row) = self.row(address)? else {
+            return Ok(None);
+        };
+        let now_ms = self.clock.now().0;
+        let owner = wallet.owner().to_string();
+        let writer = self.writer.lock();
+        let good = |holder: &&Holder| {
+            let batch = writer.batches.get(&holder.number);
+            batch.is_some_and(|b| b.info.owner == owner && !b.is_expired(now_ms))
+        };
+        let Some(holder) = row.holders.iter().find(good) else {
+            return Ok(None);
+        };
+        let Some(batch) = writer.batches.get(&holder.number) else {
+            return Ok(None);
+        };
+        let id: Address = batch.info.id.parse()?;
+        let postage = Postage {
+            batch: id.0,
+            slot: holder.stamp,
+            time_ns: now_ms.saturating_mul(1_000_000),
+        };
+        Ok(Some(Stamp::sign(wallet.signer(), address, postage)))
     }
 
     /// The batch that a wallet writes with: of those that can stamp the one that lasts longest. One that has never

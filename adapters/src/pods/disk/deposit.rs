@@ -25,11 +25,18 @@ impl<'d> DiskDeposit<'d> {
     pub(super) fn begin(disk: &'d Disk, wallet: Owner) -> Result<Self, PodsError> {
         let (batch, bought) = disk.choose_batch(wallet)?;
         Ok(Self {
+            bought,
+            ..Self::with(disk, batch)
+        })
+    }
+
+    pub(super) fn with(disk: &'d Disk, batch: u32) -> Self {
+        Self {
             disk,
             batch,
-            bought,
+            bought: None,
             failed: Mutex::default(),
-        })
+        }
     }
 }
 
