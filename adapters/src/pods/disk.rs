@@ -40,6 +40,7 @@ mod deposit;
 mod index;
 mod offers;
 mod pins;
+mod verify;
 
 pub use self::batch::{
     ALLOWANCE_MOTES, CHUNK_DAYS_PER_MOTE, DEFAULT_DEPTH, DEFAULT_TTL_S, TTL_MAX_S, price,

@@ -1,56 +1,133 @@
-//! What the tests share: stores in folders of their own, and short ways to say what is done.
+//! What the tests share: keepers, wallets, and short ways to say what is done.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::clock::{Clock, VirtualClock};
+use adapters::pods::disk::Disk;
+use adapters::pods::keeper::Keeper;
 use adapters::pods::{
-    Edit, FileMeta, PodName, PodPath, PodStore, PodStoreOptions, Pods, PodsError, Quiet, Snapshot,
-    Source, WalletName,
+    Drives, Edit, Entry, EntryKind, FileMeta, PodName, PodPath, PodStore, PodStoreOptions, Pods,
+    PodsError, Quiet, Snapshot, Source, WalletKey, WalletName,
 };
 use genesis::time::Time;
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
-/// A day on which tests begin, in milliseconds since 1970.
+use super::memory::Memory;
+
+/// The day on which tests begin, in milliseconds since 1970.
 pub(crate) const TODAY_MS: u64 = 1_800_000_000_000;
 
-/// A store in a folder that goes with it.
-pub(crate) struct Store {
-    pub(crate) pods: PodStore,
-    pub(crate) clock: Arc<VirtualClock>,
-    pub(crate) folder: TempDir,
+/// A keeper, and wallets that use it.
+pub(crate) struct World {
+    pub(crate) keeper: Arc<dyn Keeper>,
+    wallets: Mutex<HashMap<String, Arc<Drives>>>,
+    clock: Arc<VirtualClock>,
+    /// All bytes of all chunks that are kept.
+    kept: Box<dyn Fn() -> Vec<Vec<u8>>>,
 }
 
-impl Store {
-    pub(crate) fn new() -> Self {
-        Self::at(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn at(folder: TempDir) -> Self {
-        let clock = Arc::new(VirtualClock::default());
-        clock.advance_to(Time(TODAY_MS));
-        let pods = PodStore::open(folder.path(), options(&clock)).unwrap();
+impl World {
+    /// The pods of wallets over a keeper.
+    pub(crate) fn over(
+        keeper: Arc<dyn Keeper>,
+        clock: Arc<VirtualClock>,
+        kept: impl Fn() -> Vec<Vec<u8>> + 'static,
+    ) -> Self {
         Self {
-            pods,
+            keeper,
+            wallets: Mutex::default(),
             clock,
-            folder,
+            kept: Box::new(kept),
         }
     }
 
-    pub(crate) fn wallet(&self, name: &str) -> Arc<dyn Pods> {
-        self.pods.wallet(&wallet(name)).unwrap()
+    pub(crate) fn on_disk() -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), today());
+        let disk = Arc::new(Disk::open(folder.path(), Arc::clone(&clock) as _).unwrap());
+        Self::over(disk, clock, move || {
+            vec![std::fs::read(folder.path().join("chunks.data")).unwrap()]
+        })
+    }
+
+    pub(crate) fn in_memory() -> Self {
+        let clock = today();
+        let memory = Arc::new(Memory::new(Arc::clone(&clock) as _));
+        let model = Arc::clone(&memory);
+        Self::over(memory, clock, move || {
+            let chunks = model.chunks();
+            chunks.iter().map(|(_, bytes)| bytes.to_vec()).collect()
+        })
+    }
+
+    /// The pods of the wallet with this name, whose key follows from it.
+    pub(crate) fn wallet(&self, name: &str) -> Arc<Drives> {
+        let mut wallets = self.wallets.lock();
+        let drives = wallets
+            .entry(name.to_owned())
+            .or_insert_with(|| self.fresh(name));
+        Arc::clone(drives)
+    }
+
+    /// The same pods, as another process has them.
+    pub(crate) fn fresh(&self, name: &str) -> Arc<Drives> {
+        let clock = Arc::clone(&self.clock) as _;
+        Arc::new(Drives::new(Arc::clone(&self.keeper), key(name), clock))
+    }
+
+    /// All bytes of all chunks.
+    pub(crate) fn kept(&self) -> Vec<Vec<u8>> {
+        (self.kept)()
+    }
+
+    /// Everything that an operation could have changed.
+    pub(crate) fn state(&self, pods: &dyn Pods) -> impl PartialEq + std::fmt::Debug {
+        let mut hasher = blake3::Hasher::new();
+        for bytes in self.kept() {
+            hasher.update(&bytes);
+        }
+        (
+            hasher.finalize(),
+            pods.pods().unwrap(),
+            pods.batches().unwrap(),
+        )
     }
 }
 
-pub(crate) fn options(clock: &Arc<VirtualClock>) -> PodStoreOptions {
-    PodStoreOptions {
-        clock: Arc::clone(clock) as Arc<dyn Clock>,
-        random,
-    }
+/// A clock that stands still at the day of tests.
+pub(crate) fn today() -> Arc<VirtualClock> {
+    let clock = Arc::new(VirtualClock::default());
+    clock.advance_to(Time(TODAY_MS));
+    clock
+}
+
+/// A key that follows from a name.
+pub(crate) fn key(name: &str) -> WalletKey {
+    WalletKey::from_bytes(*blake3::hash(name.as_bytes()).as_bytes()).unwrap()
+}
+
+/// The pods of a data folder.
+pub(crate) fn open(data: &Path, clock: &Arc<VirtualClock>) -> Result<PodStore, PodsError> {
+    PodStore::open(
+        data,
+        PodStoreOptions {
+            clock: Arc::clone(clock) as Arc<dyn Clock>,
+            random,
+        },
+    )
+}
+
+/// A data folder with pods, and the clock that they have.
+pub(crate) fn store() -> (PodStore, TempDir, Arc<VirtualClock>) {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), today());
+    (open(folder.path(), &clock).unwrap(), folder, clock)
 }
 
 /// Bytes that nobody drew before in this process.
-pub(crate) fn random() -> Result<[u8; 32], PodsError> {
+fn random() -> Result<[u8; 32], PodsError> {
     static DRAWN: AtomicU64 = AtomicU64::new(1);
     let number = DRAWN.fetch_add(1, Ordering::Relaxed);
     Ok(*blake3::hash(&number.to_le_bytes()).as_bytes())
@@ -98,10 +175,10 @@ pub(crate) fn paths(pods: &dyn Pods, from: &Source) -> Vec<String> {
     shown(pods.walk(from, &PodPath::root()).unwrap())
 }
 
-pub(crate) fn shown(entries: Vec<adapters::pods::Entry>) -> Vec<String> {
-    let name = |entry: adapters::pods::Entry| match entry.kind {
-        adapters::pods::EntryKind::File => entry.path,
-        adapters::pods::EntryKind::Directory => entry.path + "/",
+pub(crate) fn shown(entries: Vec<Entry>) -> Vec<String> {
+    let name = |entry: Entry| match entry.kind {
+        EntryKind::File => entry.path,
+        EntryKind::Directory => entry.path + "/",
     };
     entries.into_iter().map(name).collect()
 }

@@ -1,4 +1,21 @@
-//! Pods: the embedded store, drives over any keeper, and what a stranger may try.
+//! Pods: drives over any keeper, the embedded store, and what strangers may try.
+//!
+//! `suite` is what drives promise on every keeper; it runs over the embedded store and over the model in `memory`.
 
-mod drives;
+#[macro_use]
+mod suite;
+mod damage;
+mod embedded;
 mod harness;
+mod hostile;
+mod kill;
+mod memory;
+mod stamps;
+
+mod over_disk {
+    suite!(crate::harness::World::on_disk());
+}
+
+mod over_memory {
+    suite!(crate::harness::World::in_memory());
+}

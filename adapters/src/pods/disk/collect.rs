@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::index::{self, Row};
-use super::{Disk, PENDING_MAX, SLOT_BYTES, Writer};
+use super::{Disk, SLOT_BYTES, Writer};
 use crate::pods::{Freed, PodsError};
 use crate::swarm::Address;
 
@@ -67,23 +67,7 @@ impl Disk {
             is_batch.is_some_and(|batch| !batch.is_expired(now_ms))
                 || writer.pins.contains_key(number)
         };
-        let mut rows = Vec::new();
-        self.index.read(|transaction| {
-            let table = transaction.open_table(index::CHUNKS)?;
-            let from = match &from {
-                Bound::Excluded(address) => Bound::Excluded(&address.0),
-                _ => Bound::Unbounded,
-            };
-            for row in table
-                .range::<&[u8; 32]>((from, Bound::Unbounded))?
-                .take(PENDING_MAX)
-            {
-                let (address, row) = row?;
-                let address = Address(*address.value());
-                rows.push((address, Row::decode(&address, row.value())));
-            }
-            Ok(())
-        })?;
+        let rows = self.rows(from)?;
         let mut round = Round {
             last: rows.last().map(|(address, _)| *address),
             ..Round::default()

@@ -104,7 +104,13 @@ impl Drives {
         }
         let shape = match StoredNode::read(self.chunks(), reference) {
             Ok(_) => Shape::Directory,
-            Err(SwarmError::Malformed { .. } | SwarmError::TooLong { .. }) => Shape::Contents,
+            Err(SwarmError::Malformed { .. } | SwarmError::TooLong { .. }) => {
+                // With a wrong key anything looks like the top of a tree, and has nothing below.
+                Joiner::open(self.chunks(), reference)
+                    .and_then(|mut contents| contents.read_at(0, &mut [0]))
+                    .map_err(|error| refused(error.to_string()))?;
+                Shape::Contents
+            }
             Err(error) => return Err(refused(error.to_string())),
         };
         Ok(Resolved {

@@ -1,0 +1,731 @@
+//! What pods do, on any keeper: each test is given a [`World`].
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use adapters::pods::{
+    Edit, EntryKind, FileMeta, Offer, PodName, PodPath, Pods, PodsError, Progress, Quiet, Snapshot,
+    Source,
+};
+
+use super::harness::{World, noise, path, paths, pod, put, read, shown, source, write};
+
+/// Makes a test of each function of the suite, over the keeper that an expression makes.
+macro_rules! suite {
+    ($world:expr) => {
+        suite!(@ $world;
+            what_was_written_is_read_back
+            what_is_known_of_a_file_is_kept
+            directories_live_as_long_as_nobody_removes_them
+            every_snapshot_can_be_read
+            a_share_reads_what_was_shared_and_nothing_else
+            a_fork_is_ones_own
+            an_offer_is_taken_or_declined
+            an_offer_that_conflicts_changes_nothing
+            an_offer_travels_as_a_file
+            edits_at_one_time_are_merged_or_refused
+            a_pod_that_is_missing_or_closed_is_not_changed
+            an_edit_that_is_dropped_changed_nothing
+            a_transfer_can_be_stopped
+            who_holds_every_chunk_but_no_key_reads_nothing
+            names_are_one_wallets_own
+            equal_files_of_a_wallet_are_stored_once
+        );
+    };
+    (@ $world:expr; $($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                crate::suite::$name(&$world);
+            }
+        )*
+    };
+}
+
+pub(crate) fn what_was_written_is_read_back(world: &World) {
+    let big = noise(1, 530_000);
+    for public in [false, true] {
+        let pods = world.wallet("ana");
+        let name = if public { "open" } else { "secret" };
+        pods.create(&pod(name), public).unwrap();
+        let mut edit = pods.edit(&pod(name)).unwrap();
+        put(&mut *edit, "/a.txt", "hello");
+        put(&mut *edit, "/deep/er/big.bin", &big);
+        put(&mut *edit, "/empty", "");
+        edit.make_directory(&path("/hollow/dir")).unwrap();
+        let snapshot = edit.commit("first").unwrap();
+        assert_eq!((snapshot.files, snapshot.bytes), (3, 5 + 530_000));
+        assert_eq!(snapshot.index, 1);
+        assert_eq!(snapshot.reference.len(), if public { 64 } else { 128 });
+    }
+    let pods = world.fresh("ana");
+    for name in ["open", "secret"] {
+        let from = source(name);
+        assert_eq!(read(&*pods, &from, "/a.txt").unwrap(), b"hello");
+        assert_eq!(read(&*pods, &from, "/deep/er/big.bin").unwrap(), big);
+        assert_eq!(read(&*pods, &from, "/empty").unwrap(), b"");
+        let mut part = Vec::new();
+        let range = Some(4090..4100);
+        pods.read(&from, &path("deep/er/big.bin"), range, &mut part, &Quiet)
+            .unwrap();
+        assert_eq!(part, big[4090..4100]);
+        let all = [
+            "/a.txt",
+            "/deep/",
+            "/deep/er/",
+            "/deep/er/big.bin",
+            "/empty",
+            "/hollow/",
+            "/hollow/dir/",
+        ];
+        assert_eq!(paths(&*pods, &from), all);
+        let root = pods.list(&from, &PodPath::root()).unwrap();
+        assert_eq!(shown(root), ["/a.txt", "/deep/", "/empty", "/hollow/"]);
+        let below = pods.walk(&from, &path("/deep")).unwrap();
+        assert_eq!(shown(below), ["/deep/er/", "/deep/er/big.bin"]);
+        let verified = pods.verify(&from, &Quiet).unwrap();
+        assert_eq!(verified.damage, []);
+        assert_eq!(verified.files, 3);
+        assert!(verified.bytes > 530_000);
+    }
+    let listed = pods.pods().unwrap();
+    let names: Vec<_> = listed.iter().map(|info| info.name.as_str()).collect();
+    assert_eq!(names, ["open", "secret"]);
+}
+
+pub(crate) fn what_is_known_of_a_file_is_kept(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    let meta = FileMeta {
+        content_type: "text/x-odd".to_owned(),
+        modified: 1_234,
+        executable: true,
+        bytes: Some(3),
+    };
+    edit.write(&path("/run"), &meta, &mut &b"abc"[..], &Quiet)
+        .unwrap();
+    put(&mut *edit, "/page.html", "<p>");
+    let short = edit.write(&path("/short"), &meta, &mut &b"ab"[..], &Quiet);
+    assert!(matches!(short, Err(PodsError::Io { .. })));
+    edit.commit("").unwrap();
+    let entry = pods.stat(&source("p"), &path("/run")).unwrap();
+    assert_eq!(entry.content_type, "text/x-odd");
+    assert_eq!((entry.modified, entry.executable), (1_234, true));
+    let page = pods.stat(&source("p"), &path("/page.html")).unwrap();
+    assert_eq!(page.content_type, "text/html; charset=utf-8");
+    assert_eq!((page.modified, page.executable), (0, false));
+    let root = pods.stat(&source("p"), &PodPath::root()).unwrap();
+    assert_eq!(root.kind, EntryKind::Directory);
+    assert!(matches!(
+        pods.stat(&source("p"), &path("/short")),
+        Err(PodsError::NoSuchPath { .. })
+    ));
+    assert!(matches!(
+        read(&*pods, &source("p"), "/"),
+        Err(PodsError::NotAFile(_))
+    ));
+    assert!(matches!(
+        pods.list(&source("p"), &path("/run")),
+        Err(PodsError::NotADirectory(_))
+    ));
+}
+
+pub(crate) fn directories_live_as_long_as_nobody_removes_them(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    write(&*pods, "p", &[("/a/b/c.txt", "1"), ("/a/d.txt", "2")]);
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    edit.remove(&path("/a/b/c.txt"), false).unwrap();
+    edit.commit("").unwrap();
+    assert_eq!(paths(&*pods, &source("p")), ["/a/", "/a/b/", "/a/d.txt"]);
+
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    assert!(matches!(
+        edit.remove(&path("/a"), false),
+        Err(PodsError::NotEmpty { entries: 2, .. })
+    ));
+    edit.remove(&path("/a/b"), false).unwrap();
+    edit.rename(&path("/a"), &path("/z/y")).unwrap();
+    edit.copy(&path("/z/y/d.txt"), &path("/copy.txt")).unwrap();
+    let snapshot = edit.commit("").unwrap();
+    assert_eq!((snapshot.files, snapshot.bytes), (2, 2));
+    let expected = ["/copy.txt", "/z/", "/z/y/", "/z/y/d.txt"];
+    assert_eq!(paths(&*pods, &source("p")), expected);
+
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    let odd: [(&str, Result<(), PodsError>); 6] = [
+        ("missing", edit.copy(&path("/no"), &path("/n"))),
+        ("into itself", edit.copy(&path("/z"), &path("/z/y/z"))),
+        ("there", edit.rename(&path("/z"), &path("/copy.txt"))),
+        ("below a file", edit.make_directory(&path("/copy.txt/d"))),
+        ("a file", edit.make_directory(&path("/copy.txt"))),
+        ("nothing", edit.remove(&path("/no"), true)),
+    ];
+    for (what, refused) in odd {
+        assert!(refused.is_err(), "{what}");
+    }
+    let meta = FileMeta::default();
+    assert!(matches!(
+        edit.write(&path("/z"), &meta, &mut &b""[..], &Quiet),
+        Err(PodsError::NotAFile(_))
+    ));
+    assert!(matches!(
+        edit.write(&path("/copy.txt/d/e"), &meta, &mut &b""[..], &Quiet),
+        Err(PodsError::NotADirectory(at)) if at == "/copy.txt"
+    ));
+    edit.remove(&path("/z"), true).unwrap();
+    edit.make_directory(&path("/copy")).unwrap();
+    edit.make_directory(&path("/copy")).unwrap();
+    edit.commit("").unwrap();
+    assert_eq!(paths(&*pods, &source("p")), ["/copy/", "/copy.txt"]);
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    edit.remove(&PodPath::root(), true).unwrap();
+    edit.commit("").unwrap();
+    assert_eq!(paths(&*pods, &source("p")), [""; 0]);
+}
+
+pub(crate) fn every_snapshot_can_be_read(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    for number in 1..=20 {
+        let mut edit = pods.edit(&pod("p")).unwrap();
+        put(&mut *edit, "/n", number.to_string());
+        edit.commit(&format!("note {number}")).unwrap();
+    }
+    // Who knows nothing of the feed finds its end.
+    let pods = world.fresh("ana");
+    let history = pods.history(&pod("p")).unwrap();
+    assert_eq!(history.len(), 21);
+    for snapshot in history.iter().skip(1) {
+        assert_eq!(snapshot.note, format!("note {}", snapshot.index));
+        let at = Source::Pod {
+            name: "p".to_owned(),
+            at: Some(snapshot.index),
+        };
+        let number = snapshot.index.to_string();
+        assert_eq!(read(&*pods, &at, "/n").unwrap(), number.as_bytes());
+        let by_reference = Source::Reference(snapshot.reference.clone());
+        let read = read(&*pods, &by_reference, "/n").unwrap();
+        assert_eq!(read, number.as_bytes());
+    }
+    let beyond = Source::Pod {
+        name: "p".to_owned(),
+        at: Some(21),
+    };
+    assert!(matches!(
+        read(&*pods, &beyond, "/n"),
+        Err(PodsError::Reference { .. })
+    ));
+    let unchanged = pods.edit(&pod("p")).unwrap().commit("").unwrap();
+    assert_eq!(unchanged.index, 20);
+}
+
+pub(crate) fn a_share_reads_what_was_shared_and_nothing_else(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    for public in [false, true] {
+        let name = if public { "open" } else { "secret" };
+        ana.create(&pod(name), public).unwrap();
+        let files = [
+            ("/a.txt", "one"),
+            ("/d/b.txt", "two"),
+            ("/d/e/c.txt", "three"),
+        ];
+        write(&*ana, name, &files);
+
+        let key = ana.share(&pod(name), &path("/d/b.txt")).unwrap();
+        assert_eq!(key.len(), 64);
+        let found = bo.find(&key).unwrap();
+        assert_eq!((found.kind, found.live), (EntryKind::File, false));
+        let file = Source::Reference(key);
+        assert_eq!(paths(&*bo, &file), ["/b.txt"]);
+        assert_eq!(read(&*bo, &file, "/").unwrap(), b"two");
+        assert_eq!(read(&*bo, &file, "/b.txt").unwrap(), b"two");
+        assert!(read(&*bo, &file, "/a.txt").is_err());
+        assert_eq!(bo.verify(&file, &Quiet).unwrap().files, 1);
+
+        let key = ana.share(&pod(name), &path("/d")).unwrap();
+        let directory = Source::Reference(key);
+        assert_eq!(paths(&*bo, &directory), ["/b.txt", "/e/", "/e/c.txt"]);
+
+        let key = ana.share(&pod(name), &PodPath::root()).unwrap();
+        assert_eq!(key, ana.share(&pod(name), &PodPath::root()).unwrap());
+        let found = bo.find(&key).unwrap();
+        assert!(found.live && found.name == name);
+        let whole = Source::Reference(key);
+        assert_eq!(read(&*bo, &whole, "/a.txt").unwrap(), b"one");
+        write(&*ana, name, &[("/a.txt", "more"), ("/d/b.txt", "changed")]);
+        assert_eq!(read(&*bo, &whole, "/a.txt").unwrap(), b"more");
+        assert_eq!(read(&*bo, &file, "/").unwrap(), b"two");
+        assert_eq!(read(&*bo, &directory, "/b.txt").unwrap(), b"two");
+    }
+    let nobodys = "ab".repeat(32);
+    assert!(matches!(
+        bo.find(&nobodys),
+        Err(PodsError::Reference { .. })
+    ));
+    for odd in ["", "abc", &"zz".repeat(32), &"ab".repeat(64)] {
+        assert!(matches!(bo.find(odd), Err(PodsError::Reference { .. })));
+    }
+}
+
+pub(crate) fn a_fork_is_ones_own(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    ana.create(&pod("p"), false).unwrap();
+    let mut edit = ana.edit(&pod("p")).unwrap();
+    put(&mut *edit, "/big", noise(3, 100_000));
+    put(&mut *edit, "/d/b.txt", "two");
+    edit.commit("").unwrap();
+    let key = ana.share(&pod("p"), &PodPath::root()).unwrap();
+    let bytes = |world: &World| world.kept().iter().map(Vec::len).sum::<usize>();
+    let before = bytes(world);
+    let fork = bo.fork(&Source::Reference(key), &pod("mine")).unwrap();
+    assert!(
+        bytes(world) - before < 50_000,
+        "its chunks are not stored again"
+    );
+    assert!(!fork.public);
+    assert_eq!(fork.latest.as_ref().unwrap().files, 2);
+    let parent = fork.parent.unwrap();
+    assert_eq!(parent.name, "p");
+    assert_eq!(parent.owner, Some(ana.pod(&pod("p")).unwrap().owner));
+    write(&*bo, "mine", &[("/d/b.txt", "mine"), ("/new.txt", "new")]);
+    assert_eq!(read(&*bo, &source("mine"), "/d/b.txt").unwrap(), b"mine");
+    assert_eq!(
+        read(&*bo, &source("mine"), "/big").unwrap(),
+        noise(3, 100_000)
+    );
+    assert_eq!(read(&*ana, &source("p"), "/d/b.txt").unwrap(), b"two");
+    assert!(matches!(
+        bo.fork(&source("mine"), &pod("mine")),
+        Err(PodsError::Exists(_))
+    ));
+    // Of a file, of a snapshot, and of plain contents.
+    let file = ana.share(&pod("p"), &path("/d/b.txt")).unwrap();
+    bo.fork(&Source::Reference(file), &pod("file")).unwrap();
+    assert_eq!(paths(&*bo, &source("file")), ["/b.txt"]);
+    let first = Source::Pod {
+        name: "mine".to_owned(),
+        at: Some(0),
+    };
+    bo.fork(&first, &pod("first")).unwrap();
+    assert_eq!(read(&*bo, &source("first"), "/d/b.txt").unwrap(), b"two");
+    ana.create(&pod("open"), true).unwrap();
+    write(&*ana, "open", &[("/a.txt", "plain")]);
+    let entry = ana.stat(&source("open"), &path("/a.txt")).unwrap();
+    let contents = Source::Reference(entry.reference.unwrap());
+    assert_eq!(read(&*bo, &contents, "/").unwrap(), b"plain");
+    let fork = bo.fork(&contents, &pod("plain")).unwrap();
+    assert!(fork.public);
+    let only = paths(&*bo, &source("plain"));
+    assert_eq!(only.len(), 1);
+    assert_eq!(read(&*bo, &source("plain"), &only[0]).unwrap(), b"plain");
+}
+
+/// A pod of Ana's with two files, and Bo's fork of it.
+fn forked(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    ana.create(&pod("p"), false).unwrap();
+    write(&*ana, "p", &[("/a", "1"), ("/b", "2")]);
+    let key = ana.share(&pod("p"), &PodPath::root()).unwrap();
+    bo.fork(&Source::Reference(key), &pod("fork")).unwrap();
+}
+
+pub(crate) fn an_offer_is_taken_or_declined(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    forked(world);
+    assert!(matches!(
+        bo.offer(&pod("fork")),
+        Err(PodsError::Offer { .. })
+    ));
+    let mut edit = bo.edit(&pod("fork")).unwrap();
+    put(&mut *edit, "/a", "mine");
+    put(&mut *edit, "/d/new", noise(1, 9_000));
+    edit.remove(&path("/b"), false).unwrap();
+    edit.commit("").unwrap();
+    let offer = bo.offer(&pod("fork")).unwrap();
+    assert_eq!(offer.added, ["/d/new"]);
+    assert_eq!(offer.changed, ["/a"]);
+    assert_eq!(offer.removed, ["/b"]);
+    assert_eq!(ana.offers(&pod("p")).unwrap(), [offer.clone()]);
+    let declined = ana.settle(&pod("p"), &offer.id, false).unwrap();
+    assert_eq!(declined, None);
+    assert_eq!(ana.offers(&pod("p")).unwrap(), []);
+    assert!(ana.settle(&pod("p"), &offer.id, true).is_err());
+
+    let again = bo.offer(&pod("fork")).unwrap();
+    assert_eq!(again, offer);
+    // What Ana does elsewhere meanwhile stays.
+    write(&*ana, "p", &[("/c", "hers")]);
+    let taken = ana.settle(&pod("p"), &offer.id, true).unwrap().unwrap();
+    assert_eq!(taken.files, 3);
+    assert_eq!(paths(&*ana, &source("p")), ["/a", "/c", "/d/", "/d/new"]);
+    assert_eq!(read(&*ana, &source("p"), "/a").unwrap(), b"mine");
+    let new = read(&*ana, &source("p"), "/d/new").unwrap();
+    assert_eq!(new, noise(1, 9_000));
+    assert_eq!(ana.offers(&pod("p")).unwrap(), []);
+}
+
+pub(crate) fn an_offer_that_conflicts_changes_nothing(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    forked(world);
+    write(&*bo, "fork", &[("/a", "his"), ("/c/d", "his")]);
+    let offer = bo.offer(&pod("fork")).unwrap();
+    write(&*ana, "p", &[("/a", "hers"), ("/c", "a file")]);
+    let before = world.state(&*ana);
+    let PodsError::Conflict { paths } = ana.settle(&pod("p"), &offer.id, true).unwrap_err() else {
+        panic!("both changed the same");
+    };
+    assert_eq!(paths, ["/a", "/c"]);
+    assert!(world.state(&*ana) == before);
+    assert_eq!(ana.offers(&pod("p")).unwrap().len(), 1);
+}
+
+pub(crate) fn an_offer_travels_as_a_file(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    forked(world);
+    write(&*bo, "fork", &[("/a", "his")]);
+    let offer = bo.offer(&pod("fork")).unwrap();
+    let bytes = offer.to_json().unwrap();
+    let carried = Offer::from_json(&bytes).unwrap();
+    assert_eq!(carried, offer);
+    let tricks: [fn(&mut Offer); 6] = [
+        |offer| offer.pod.push('x'),
+        |offer| offer.added.push("/evil".to_owned()),
+        |offer| offer.fork = "ab".repeat(32),
+        |offer| offer.from = offer.to.clone(),
+        |offer| offer.id = "ab".repeat(16),
+        |offer| offer.signature = "00".repeat(65),
+    ];
+    for trick in tricks {
+        let mut forged = offer.clone();
+        trick(&mut forged);
+        assert!(Offer::from_json(&serde_json::to_vec(&forged).unwrap()).is_err());
+        assert!(ana.accept(&pod("p"), &forged).is_err());
+    }
+    ana.create(&pod("other"), false).unwrap();
+    assert!(matches!(
+        ana.accept(&pod("other"), &carried),
+        Err(PodsError::Offer { .. })
+    ));
+    ana.accept(&pod("p"), &carried).unwrap();
+    assert_eq!(read(&*ana, &source("p"), "/a").unwrap(), b"his");
+}
+
+pub(crate) fn edits_at_one_time_are_merged_or_refused(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    write(&*pods, "p", &[("/a", "1"), ("/b", "2"), ("/d/x", "3")]);
+    // Another process has the same wallet.
+    let other = world.fresh("ana");
+    let mut mine = pods.edit(&pod("p")).unwrap();
+    let mut theirs = other.edit(&pod("p")).unwrap();
+    put(&mut *mine, "/a", "mine");
+    mine.remove(&path("/d"), true).unwrap();
+    mine.make_directory(&path("/hollow")).unwrap();
+    put(&mut *theirs, "/b", "theirs");
+    put(&mut *theirs, "/hollow/full", "theirs");
+    theirs.commit("").unwrap();
+    let merged = mine.commit("").unwrap();
+    assert_eq!((merged.index, merged.files), (3, 3));
+    assert_eq!(read(&*pods, &source("p"), "/a").unwrap(), b"mine");
+    assert_eq!(read(&*pods, &source("p"), "/b").unwrap(), b"theirs");
+    let expected = ["/a", "/b", "/hollow/", "/hollow/full"];
+    assert_eq!(paths(&*pods, &source("p")), expected);
+
+    type Does = fn(&mut dyn Edit);
+    let cases: [(Does, Does, &str); 4] = [
+        (|e| put(e, "/a", "x"), |e| put(e, "/a", "y"), "/a"),
+        (
+            |e| e.remove(&path("/a"), false).unwrap(),
+            |e| put(e, "/a", "y"),
+            "/a",
+        ),
+        (|e| put(e, "/f", "x"), |e| put(e, "/f/g", "y"), "/f"),
+        (|e| put(e, "/h/i", "x"), |e| put(e, "/h", "y"), "/h"),
+    ];
+    for (number, (mine_does, theirs_do, at)) in cases.into_iter().enumerate() {
+        let name = format!("case {number}");
+        pods.create(&pod(&name), false).unwrap();
+        write(&*pods, &name, &[("/a", "0")]);
+        let mut mine = pods.edit(&pod(&name)).unwrap();
+        let mut theirs = other.edit(&pod(&name)).unwrap();
+        mine_does(&mut *mine);
+        theirs_do(&mut *theirs);
+        let latest = theirs.commit("").unwrap();
+        let Err(PodsError::Conflict { paths }) = mine.commit("") else {
+            panic!("{name}: both changed {at}");
+        };
+        assert_eq!(paths, [at], "{name}");
+        assert_eq!(pods.pod(&pod(&name)).unwrap().latest, Some(latest));
+    }
+    // Alike on both sides is no conflict.
+    let mut mine = pods.edit(&pod("p")).unwrap();
+    let mut theirs = other.edit(&pod("p")).unwrap();
+    put(&mut *mine, "/same", "same");
+    put(&mut *theirs, "/same", "same");
+    theirs.commit("").unwrap();
+    mine.commit("").unwrap();
+    // A pod that was made anew under the name is another pod.
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    put(&mut *edit, "/late", "late");
+    other.remove_pod(&pod("p")).unwrap();
+    other.create(&pod("p"), false).unwrap();
+    assert!(matches!(edit.commit(""), Err(PodsError::Missing(_))));
+    assert_eq!(paths(&*pods, &source("p")), [""; 0]);
+}
+
+type Operation = fn(&dyn Pods, &PodName) -> Result<(), PodsError>;
+
+/// Every operation on a pod that reads or changes it.
+const OPERATIONS: [(&str, Operation); 13] = [
+    ("list", |p, n| {
+        p.list(&Source::pod(n), &PodPath::root()).map(drop)
+    }),
+    ("stat", |p, n| {
+        p.stat(&Source::pod(n), &path("/a")).map(drop)
+    }),
+    ("walk", |p, n| {
+        p.walk(&Source::pod(n), &PodPath::root()).map(drop)
+    }),
+    ("read", |p, n| read(p, &Source::pod(n), "/a").map(drop)),
+    ("edit", |p, n| p.edit(n).map(drop)),
+    ("history", |p, n| p.history(n).map(drop)),
+    ("share", |p, n| p.share(n, &PodPath::root()).map(drop)),
+    ("share a file", |p, n| p.share(n, &path("/a")).map(drop)),
+    ("fork", |p, n| {
+        p.fork(&Source::pod(n), &pod("fork of it")).map(drop)
+    }),
+    ("offer", |p, n| p.offer(n).map(drop)),
+    ("offers", |p, n| p.offers(n).map(drop)),
+    ("settle", |p, n| p.settle(n, "ab", true).map(drop)),
+    ("verify", |p, n| p.verify(&Source::pod(n), &Quiet).map(drop)),
+];
+
+pub(crate) fn a_pod_that_is_missing_or_closed_is_not_changed(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    write(&*pods, "p", &[("/a", "1")]);
+    let edit_before = {
+        let mut edit = pods.edit(&pod("p")).unwrap();
+        put(&mut *edit, "/late", "late");
+        edit
+    };
+    pods.set_open(&pod("p"), false).unwrap();
+    let before = world.state(&*pods);
+    for (what, operation) in OPERATIONS {
+        let missing = operation(&*pods, &pod("none"));
+        assert!(
+            matches!(&missing, Err(PodsError::Missing(name)) if name == "none"),
+            "{what}: {missing:?}"
+        );
+        let closed = operation(&*pods, &pod("p"));
+        assert!(
+            matches!(&closed, Err(PodsError::Closed(name)) if name == "p"),
+            "{what}: {closed:?}"
+        );
+        assert!(world.state(&*pods) == before, "{what} changed something");
+    }
+    let missing: [(&str, Result<(), PodsError>); 4] = [
+        ("open", pods.set_open(&pod("none"), true).map(drop)),
+        ("close", pods.set_open(&pod("none"), false).map(drop)),
+        ("pod", pods.pod(&pod("none")).map(drop)),
+        ("remove", pods.remove_pod(&pod("none"))),
+    ];
+    for (what, refused) in missing {
+        assert!(matches!(refused, Err(PodsError::Missing(_))), "{what}");
+    }
+    assert!(matches!(edit_before.commit(""), Err(PodsError::Closed(_))));
+    assert!(!pods.pod(&pod("p")).unwrap().open);
+    assert!(world.state(&*pods) == before);
+    pods.set_open(&pod("p"), true).unwrap();
+    assert_eq!(paths(&*pods, &source("p")), ["/a"]);
+    assert!(matches!(
+        pods.create(&pod("p"), true),
+        Err(PodsError::Exists(_))
+    ));
+}
+
+pub(crate) fn an_edit_that_is_dropped_changed_nothing(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    let before: Snapshot = write(&*pods, "p", &[("/a", "1")]);
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    put(&mut *edit, "/a", "2");
+    edit.remove(&path("/a"), false).unwrap();
+    drop(edit);
+    assert_eq!(pods.pod(&pod("p")).unwrap().latest, Some(before));
+    assert_eq!(read(&*pods, &source("p"), "/a").unwrap(), b"1");
+    let fresh = world.wallet("bo");
+    let quiet = world.state(&*fresh);
+    assert!(fresh.edit(&pod("p")).is_err());
+    assert!(fresh.pods().unwrap().is_empty());
+    assert!(world.state(&*fresh) == quiet, "who reads buys nothing");
+    assert!(fresh.bought_unasked().is_empty());
+    fresh.create(&pod("first"), false).unwrap();
+    assert_eq!(fresh.bought_unasked().len(), 1);
+    assert!(fresh.bought_unasked().is_empty());
+}
+
+/// Stops when so many bytes have moved.
+struct StopAt(AtomicU64);
+
+impl Progress for StopAt {
+    fn moved(&self, bytes: u64) {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(bytes), Ordering::Relaxed);
+    }
+
+    fn stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+pub(crate) fn a_transfer_can_be_stopped(world: &World) {
+    let pods = world.wallet("ana");
+    pods.create(&pod("p"), false).unwrap();
+    let big = noise(7, 800_000);
+    let meta = FileMeta::default();
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    let stop = StopAt(AtomicU64::new(600_000));
+    let stopped = edit.write(&path("/big"), &meta, &mut &big[..], &stop);
+    assert!(matches!(stopped, Err(PodsError::Stopped { bytes }) if bytes >= 600_000));
+    put(&mut *edit, "/big", &big);
+    edit.commit("").unwrap();
+    let stop = StopAt(AtomicU64::new(600_000));
+    let mut out = Vec::new();
+    let stopped = pods.read(&source("p"), &path("/big"), None, &mut out, &stop);
+    assert!(matches!(stopped, Err(PodsError::Stopped { .. })));
+    assert!(out.len() >= 600_000 && big.starts_with(&out));
+    let stop = StopAt(AtomicU64::new(600_000));
+    assert!(matches!(
+        pods.verify(&source("p"), &stop),
+        Err(PodsError::Stopped { .. })
+    ));
+}
+
+pub(crate) fn who_holds_every_chunk_but_no_key_reads_nothing(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    ana.create(&pod("very private pod"), false).unwrap();
+    let contents = "the treasure is under the old oak ".repeat(300);
+    let files = [
+        ("/hidden-name.txt", contents.as_str()),
+        ("/folder-name/short", "meet me at noon, tell nobody"),
+    ];
+    let snapshot = write(&*ana, "very private pod", &files);
+    let shared = ana
+        .share(&pod("very private pod"), &path("/hidden-name.txt"))
+        .unwrap();
+    let whole = ana
+        .share(&pod("very private pod"), &PodPath::root())
+        .unwrap();
+    let entry = ana
+        .stat(&source("very private pod"), &path("/hidden-name.txt"))
+        .unwrap();
+    let mut secrets: Vec<Vec<u8>> = vec![
+        b"treasure".to_vec(),
+        b"meet me at noon".to_vec(),
+        b"hidden-name".to_vec(),
+        b"folder-name".to_vec(),
+        b"very private pod".to_vec(),
+        b"medium-bytes".to_vec(),
+    ];
+    for hex in [
+        &snapshot.reference,
+        &entry.reference.unwrap(),
+        &shared,
+        &whole,
+    ] {
+        let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+        for half in bytes.chunks(32) {
+            secrets.push(half.to_vec());
+            secrets.push(data_encoding::HEXLOWER.encode(half).into_bytes());
+        }
+    }
+    for bytes in world.kept() {
+        for secret in &secrets {
+            let found = memchr(&bytes, secret);
+            assert_eq!(found, None, "{}", String::from_utf8_lossy(secret));
+        }
+    }
+    // Bo knows where every chunk is, too.
+    let (root, _) = snapshot.reference.split_at(64);
+    for text in [root, &format!("{root}{}", "00".repeat(32))] {
+        let source = Source::Reference(text.to_owned());
+        assert!(paths_or_none(&*bo, &source).is_none(), "{text}");
+    }
+    assert!(bo.pods().unwrap().is_empty());
+    assert_eq!(
+        read(&*bo, &Source::Reference(shared), "/").unwrap(),
+        contents.as_bytes()
+    );
+}
+
+fn paths_or_none(pods: &dyn Pods, from: &Source) -> Option<Vec<String>> {
+    pods.walk(from, &PodPath::root()).ok().map(shown)
+}
+
+/// Where `needle` begins in `bytes`.
+fn memchr(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = needle.first()?;
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|byte| byte == first) {
+        from += at;
+        if bytes[from..].starts_with(needle) {
+            return Some(from);
+        }
+        from += 1;
+    }
+    None
+}
+
+pub(crate) fn names_are_one_wallets_own(world: &World) {
+    let (ana, bo) = (world.wallet("ana"), world.wallet("bo"));
+    ana.create(&pod("p"), false).unwrap();
+    bo.create(&pod("p"), false).unwrap();
+    write(&*ana, "p", &[("/a", "ana's")]);
+    write(&*bo, "p", &[("/a", "bo's")]);
+    assert_eq!(read(&*ana, &source("p"), "/a").unwrap(), b"ana's");
+    ana.remove_pod(&pod("p")).unwrap();
+    assert!(ana.pods().unwrap().is_empty());
+    assert_eq!(read(&*bo, &source("p"), "/a").unwrap(), b"bo's");
+    ana.create(&pod("p"), false).unwrap();
+    assert_eq!(paths(&*ana, &source("p")), [""; 0]);
+    for odd in ["", ".", "..", "a/b", "a\0b", " a", "a\n", &"x".repeat(65)] {
+        assert!(odd.parse::<PodName>().is_err(), "{odd:?}");
+    }
+    for odd in [
+        "/../x",
+        "/a/./b",
+        "/a//b",
+        "/a\0",
+        "/a\x1b[2J",
+        &"x".repeat(256),
+    ] {
+        assert!(odd.parse::<PodPath>().is_err(), "{odd:?}");
+    }
+}
+
+pub(crate) fn equal_files_of_a_wallet_are_stored_once(world: &World) {
+    let pods = world.wallet("ana");
+    let big = noise(9, 300_000);
+    let kept = |world: &World| world.kept().iter().map(Vec::len).sum::<usize>();
+    for name in ["p", "q"] {
+        pods.create(&pod(name), false).unwrap();
+    }
+    let mut edit = pods.edit(&pod("p")).unwrap();
+    put(&mut *edit, "/big", &big);
+    edit.commit("").unwrap();
+    let before = kept(world);
+    let mut edit = pods.edit(&pod("q")).unwrap();
+    put(&mut *edit, "/the same", &big);
+    edit.commit("").unwrap();
+    assert!(kept(world) - before < 30_000);
+    // Another wallet's are others, or it could be asked whether a file is here.
+    let bo = world.wallet("bo");
+    bo.create(&pod("p"), false).unwrap();
+    let before = kept(world);
+    let mut edit = bo.edit(&pod("p")).unwrap();
+    put(&mut *edit, "/big", &big);
+    edit.commit("").unwrap();
+    assert!(kept(world) - before > 300_000);
+}
