@@ -218,7 +218,7 @@ pub(crate) fn token(folder: Option<&Path>) -> Result<String, Refusal> {
 }
 
 /// Random bytes from the operating system.
-fn random() -> Result<[u8; SECRET_BYTES], Refusal> {
+pub(crate) fn random() -> Result<[u8; SECRET_BYTES], Refusal> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
         Refusal::new(

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use adapters::pods::disk::Disk;
 use adapters::pods::{PodStore, PodStoreOptions, Pods, PodsError, WalletName, Wallets};
-use genesis::refusal::{Code, Refusal};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -21,17 +20,9 @@ pub fn open(data: &Path) -> Result<Arc<PodStore>, PodsError> {
     folder::prepare(data)?;
     let options = PodStoreOptions {
         clock: Arc::new(SystemClock::default()),
-        random,
+        random: || Ok(folder::random()?),
     };
     PodStore::open(data, options).map(Arc::new)
-}
-
-/// 32 bytes that nobody can guess.
-fn random() -> Result<[u8; 32], PodsError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Refusal::new(Code::Io, format!("no randomness: {error}")))?;
-    Ok(bytes)
 }
 
 /// A wallet, as lists show it.
