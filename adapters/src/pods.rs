@@ -18,7 +18,7 @@ pub mod keeper;
 mod name;
 mod offer;
 mod port;
-mod reach;
+pub mod reach;
 mod record;
 mod seal;
 mod store;

@@ -311,6 +311,18 @@ pub(crate) struct Up {
     /// Let other machines reach the API; they need the token even to read
     #[arg(long)]
     pub(crate) listen_anywhere: bool,
+    /// Serve the core of Bee's HTTP API there, over the pods of the default wallet: 127.0.0.1:1633
+    #[arg(
+        long,
+        value_name = "ADDR",
+        long_help = "Serve the core of Bee's HTTP API there, over the chunks and stamps of the default wallet, \
+            so that programs made for a Bee work with this node. It knows no token: whoever reaches it writes \
+            with the wallet's stamps. 127.0.0.1:1633 is where a Bee would be; port 0 takes any free one"
+    )]
+    pub(crate) bee_api: Option<String>,
+    /// Let other machines reach Bee's API, which asks nobody for a token
+    #[arg(long, requires = "bee_api")]
+    pub(crate) bee_listen_anywhere: bool,
     /// Memory for VCs, in bytes (K, M and G allowed); above it idle ones are put to sleep
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: Option<usize>,

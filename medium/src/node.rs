@@ -15,6 +15,7 @@ use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
 use adapters::contents::{Contents, ContentsError};
 use adapters::parts;
+use adapters::pods::{PodsError, WalletName};
 use adapters::store::memory::MemoryStore;
 use adapters::store::redb::{LastRun, RedbStore};
 use adapters::wasm::{
@@ -32,6 +33,7 @@ use crate::clock::SystemClock;
 use crate::dormitory::PodBeds;
 use crate::folder::{self, Announcement};
 use crate::pod_store::NodePods;
+use crate::server::bee::BeeServer;
 use crate::server::{self, Api, ApiConfig};
 use crate::stop::Stop;
 use crate::virtual_time::{Pace, keep_pace};
@@ -61,6 +63,10 @@ pub struct NodeConfig {
     pub api: SocketAddr,
     /// Whether the API may be reached from other machines. Those need the token even to read.
     pub listen_anywhere: bool,
+    /// Where Bee's API listens; none: nowhere. It knows no token.
+    pub bee_api: Option<SocketAddr>,
+    /// Whether Bee's API may be reached from other machines.
+    pub bee_listen_anywhere: bool,
     /// One worker, order by seed, virtual time: the same requests give the same traces.
     pub deterministic: bool,
     /// Whether the time of day moves the virtual time of a deterministic node, instead of requests:
@@ -86,6 +92,8 @@ impl Default for NodeConfig {
             data: None,
             api: API_DEFAULT,
             listen_anywhere: false,
+            bee_api: None,
+            bee_listen_anywhere: false,
             deterministic: false,
             paced: false,
             seed: 0,
@@ -110,6 +118,8 @@ pub struct Node {
     passing: Option<TempDir>,
     /// Its pods.
     pods: Arc<NodePods>,
+    /// Bee's API, if it is served.
+    bee: Option<BeeServer>,
     /// The API only knows it weakly: when the runtime is gone and this is dropped, the folder is free.
     store: Arc<dyn Store>,
 }
@@ -131,7 +141,11 @@ impl Node {
             .hint("listen on 127.0.0.1, or allow it with `--listen-anywhere`"));
         }
         // First what leaves no trace: a folder is only made for a node that can listen.
-        let (listener, bound) = bind(config.api).await?;
+        let (listener, bound) = bind(config.api, "--api").await?;
+        let bee = match config.bee_api {
+            Some(address) => Some(bind_bee(address, config.bee_listen_anywhere).await?),
+            None => None,
+        };
         let data = config.data.clone();
         let store = tokio::task::spawn_blocking(move || open_store(data.as_deref()))
             .await
@@ -213,6 +227,10 @@ impl Node {
             beds,
             stop: Stop::default(),
         });
+        let bee = match bee {
+            Some(listening) => Some(serve_bee(listening, &pods, &api).await?),
+            None => None,
+        };
         let server = tokio::spawn(server::serve(listener, api.clone()));
         tracing::info!(api = api.base(), owner = api.owner(), "the node is up");
         Ok(Self {
@@ -222,6 +240,7 @@ impl Node {
             server,
             passing,
             pods,
+            bee,
             store,
         })
     }
@@ -229,6 +248,11 @@ impl Node {
     /// Where the API listens, with the port it was given.
     pub const fn address(&self) -> SocketAddr {
         self.bound
+    }
+
+    /// Where Bee's API listens, if it does.
+    pub fn bee_address(&self) -> Option<SocketAddr> {
+        self.bee.as_ref().map(BeeServer::address)
     }
 
     /// The base of the API for those on this machine: `http://127.0.0.1:7700`.
@@ -272,6 +296,7 @@ impl Node {
             mut server,
             passing,
             pods,
+            bee,
             store,
         } = self;
         api.stop().give();
@@ -287,6 +312,9 @@ impl Node {
         };
         if !api.sockets_closed(grace).await {
             tracing::warn!("event sockets were still open after {SHUTDOWN_MS_MAX} ms");
+        }
+        if let Some(bee) = bee {
+            bee.ended(grace).await;
         }
         api.runtime().shutdown().await;
         let removed = folder.as_deref().map_or(Ok(()), Announcement::remove);
@@ -426,7 +454,53 @@ fn refused(folder: &Path, error: &StoreError) -> Refusal {
         .hint(hint)
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Refusal> {
+/// Binds the socket of Bee's API, which others reach only if that was said: it knows no token.
+async fn bind_bee(
+    address: SocketAddr,
+    listen_anywhere: bool,
+) -> Result<(TcpListener, SocketAddr), Refusal> {
+    if !address.ip().is_loopback() && !listen_anywhere {
+        let what = format!(
+            "{} can be reached from other machines, and Bee's API knows no token",
+            address.ip()
+        );
+        return Err(Refusal::new(Code::Denied, what).who(address).hint(
+            "listen on 127.0.0.1, or allow it with `--bee-listen-anywhere`: whoever reaches it writes with this \
+             node's stamps",
+        ));
+    }
+    bind(address, "--bee-api").await
+}
+
+/// Serves Bee's API over the pods' chunks, as their default wallet.
+async fn serve_bee(
+    (listener, bound): (TcpListener, SocketAddr),
+    pods: &Arc<NodePods>,
+    api: &Api,
+) -> Result<BeeServer, Refusal> {
+    let pods = pods.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = pods.store()?;
+        let wallet = store.drives(&WalletName::default())?.wallet();
+        Ok::<_, PodsError>((store.keeper(), wallet))
+    });
+    let opened = opened
+        .await
+        .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+    let (keeper, wallet) = opened.map_err(|error| pods_refused(&error))?;
+    Ok(BeeServer::start(listener, bound, keeper, wallet, api))
+}
+
+/// What pods said, as everyone else says it.
+fn pods_refused(error: &PodsError) -> Refusal {
+    let refusal = Refusal::new(error.code(), error.to_string());
+    match error.hint() {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Refusal> {
     let refused = |error: std::io::Error| {
         let code = match error.kind() {
             std::io::ErrorKind::AddrInUse => Code::Conflict,
@@ -435,7 +509,9 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Refusal>
         };
         Refusal::new(code, format!("cannot listen on {address}: {error}"))
             .who(address)
-            .hint("give another address with `--api`; `--api 127.0.0.1:0` takes any free port")
+            .hint(format!(
+                "give another address with `{flag}`; `{flag} 127.0.0.1:0` takes any free port"
+            ))
     };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;

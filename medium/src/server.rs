@@ -38,6 +38,7 @@ use crate::stop::Stop;
 use crate::virtual_time::{Gate, Pace};
 
 mod about;
+pub(crate) mod bee;
 mod contents;
 mod events;
 mod extract;

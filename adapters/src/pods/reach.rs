@@ -13,21 +13,17 @@ use crate::swarm::{Address, Reference, SwarmError};
 
 /// Most nodes, of trees and of manifests, that are gone into: contents of half a TiB, or as many paths as a manifest of
 /// some GiB has. Bounds memory at about 300 MB where a store is that large.
-pub(super) const NODES_MAX: usize = 4_194_304;
+pub const NODES_MAX: usize = 4_194_304;
 
 /// What is done with a chunk.
-pub(super) type Visit<'v> = &'v mut dyn FnMut(&Address) -> Result<(), PodsError>;
+pub type Visit<'v> = &'v mut dyn FnMut(&Address) -> Result<(), PodsError>;
 
 /// Visits every chunk of what a reference names, once or more often: of a manifest with all that it refers to, of other
 /// contents their tree. Leaves are named without being read.
 ///
 /// # Errors
 /// A chunk that is missing or damaged, [`SwarmError::TooMany`], or what `visit` says.
-pub(super) fn each(
-    store: &dyn ChunkStore,
-    root: &Reference,
-    visit: Visit<'_>,
-) -> Result<(), PodsError> {
+pub fn each(store: &dyn ChunkStore, root: &Reference, visit: Visit<'_>) -> Result<(), PodsError> {
     let mut seen = Seen::default();
     contents(store, root, &mut seen, visit)?;
     if StoredNode::read(store, *root).is_ok() {

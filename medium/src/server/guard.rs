@@ -56,7 +56,7 @@ pub(super) async fn admit(
 }
 
 /// The host that the request was meant for, if this node answers to it.
-fn host(headers: &HeaderMap, bound: SocketAddr) -> Result<String, Refusal> {
+pub(super) fn host(headers: &HeaderMap, bound: SocketAddr) -> Result<String, Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(denied("a request names one host", "send the header `Host`"));
@@ -93,7 +93,7 @@ fn is_ours(host: &str, bound: SocketAddr) -> bool {
 }
 
 /// Refuses what a page of another site makes a browser send.
-fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
+pub(super) fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };

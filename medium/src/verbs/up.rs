@@ -67,11 +67,17 @@ fn ready(context: Context<'_>, options: &Up, node: &Node) -> Result<()> {
             // There is no data folder in which verbs could find it.
             event["token"] = node.token().into();
         }
+        if let Some(bee) = node.bee_address() {
+            event["bee_api"] = format!("http://{bee}").into();
+        }
         return context.printer.json(&event);
     }
     context
         .printer
         .text(&format!("ready: {} ({id})", node.base()))?;
+    if let Some(bee) = node.bee_address() {
+        context.printer.text(&format!("Bee's API: http://{bee}"))?;
+    }
     if options.ephemeral {
         let (api, token) = (node.base(), node.token());
         context.printer.note(&format!(
@@ -102,6 +108,8 @@ fn config(global: &Global, options: &Up) -> Result<NodeConfig, Refusal> {
         },
         api: global.api.as_deref().map_or(Ok(API_DEFAULT), address)?,
         listen_anywhere: options.listen_anywhere,
+        bee_api: options.bee_api.as_deref().map(address).transpose()?,
+        bee_listen_anywhere: options.bee_listen_anywhere,
         deterministic: options.deterministic,
         paced: options.paced,
         seed: options.seed,
