@@ -3,6 +3,8 @@
 use genesis::limits::NAME_BYTES_MAX;
 use genesis::refusal::{Code, Refusal};
 
+use crate::dormitory::is_place;
+
 /// Longest text by which a VC is named in a request, in bytes: an id or a name, and steps into bodies.
 pub const PATH_BYTES_MAX: usize = 4 * 1024;
 
@@ -37,6 +39,9 @@ pub fn asked(text: &str) -> Result<(), Refusal> {
     };
     if text.is_empty() {
         return malformed("nothing was named".to_owned());
+    }
+    if is_place(text) && text.len() <= PATH_BYTES_MAX && !text.chars().any(char::is_control) {
+        return Ok(());
     }
     let head = text.split('/').next().unwrap_or_default();
     if !head.starts_with("vc:") && !head.starts_with("msg:") {

@@ -109,6 +109,19 @@ impl Node {
         (process, serde_json::from_str(&line).unwrap())
     }
 
+    /// Ends it in order, and starts another on the same folder.
+    pub(crate) fn restart(self) -> Self {
+        let Self { process, home, .. } = self;
+        process.signal("INT");
+        assert_eq!(process.exit_code(), Some(0));
+        let (process, ready) = Self::on(home.path());
+        Self {
+            process,
+            ready,
+            home,
+        }
+    }
+
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
