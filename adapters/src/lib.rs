@@ -7,9 +7,12 @@
 //! [`pods`] is the port to directories on a distributed file system; [`compute`] runs the commands of
 //! recipes; [`transfer`] takes directories of this machine into pods and out of them; [`vc_pod`] makes pods of
 //! VCs. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
+//! recipes. [`swarm`] has the formats of Swarm, so that references made here are those of Bee. [`http`] is how other
+//! servers are called: [`fairos`] is a FairOS-DFS as pods.
 
 pub mod compute;
 pub mod contents;
+pub mod fairos;
 pub mod http;
 pub mod oracle;
 pub mod parts;

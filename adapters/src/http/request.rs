@@ -288,7 +288,8 @@ impl<'h> Request<'h> {
         match answered {
             Ok(Ok(Ok(response))) => self.judge(response),
             Ok(Ok(Err(error))) => Err(self.failed(&error)),
-            Ok(Err(_)) => Err(Failure::maybe(self.late(within))),
+            // Not again: it took its time already, and may still be at it.
+            Ok(Err(_)) => Err(Failure::refused(self.late(within))),
             Err(error) => Err(Failure::refused(error)),
         }
     }
@@ -482,14 +483,6 @@ struct Failure {
 }
 
 impl Failure {
-    fn maybe(error: HttpError) -> Self {
-        Self {
-            error,
-            reached: Reached::Maybe,
-            asked_s: None,
-        }
-    }
-
     fn refused(error: HttpError) -> Self {
         Self {
             error,
@@ -508,7 +501,7 @@ enum Reached {
     TurnedAway,
     /// Nobody knows.
     Maybe,
-    /// It was judged, and would be again.
+    /// It was judged or took too long, and would be again.
     Refused,
 }
 
