@@ -14,6 +14,8 @@ mod credentials;
 mod error;
 mod request;
 #[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

@@ -1,101 +1,20 @@
-//! Calls to a server in this process that says what a test wants it to say.
+//! Calls to a server that follows a script: what fails and how often, which no real one does when asked to.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::request::message;
+use super::scripted::{AT_ONCE, Heard, answer, server};
 use super::{Credentials, File, Http, HttpError, Patience, Secret};
 use crate::pods::PodsError;
 
-/// No waits between attempts.
-const AT_ONCE: Patience = Patience {
-    connect: Duration::from_secs(5),
-    answer: Duration::from_secs(30),
-    stall: Duration::from_secs(30),
-    attempts: 4,
-    wait_first: Duration::ZERO,
-    wait_max: Duration::ZERO,
-};
-
-/// A request as the server read it.
-#[derive(Debug, Default)]
-struct Heard {
-    line: String,
-    headers: Vec<String>,
-    body: Vec<u8>,
-}
-
-impl Heard {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find_map(|header| {
-            let (found, value) = header.split_once(':')?;
-            found.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-fn hear(connection: &mut TcpStream) -> Heard {
-    let mut reader = BufReader::new(connection);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if line.trim_end().is_empty() {
-            break;
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let mut heard = Heard {
-        line: lines.remove(0),
-        headers: lines,
-        body: Vec::new(),
-    };
-    if let Some(length) = heard.header("content-length") {
-        heard.body = vec![0; length.parse().unwrap()];
-        reader.read_exact(&mut heard.body).unwrap();
-    } else if heard.header("transfer-encoding").is_some() {
-        loop {
-            let mut size = String::new();
-            reader.read_line(&mut size).unwrap();
-            let Ok(size) = usize::from_str_radix(size.trim(), 16) else {
-                break; // it broke off
-            };
-            let mut piece = vec![0; size + 2];
-            reader.read_exact(&mut piece).unwrap();
-            heard.body.extend_from_slice(&piece[..size]);
-            if size == 0 {
-                break;
-            }
-        }
-    }
-    heard
-}
-
-/// A server that gives one answer per connection and then ends; it returns what it heard.
-fn server(answers: Vec<String>) -> (Http, JoinHandle<Vec<Heard>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serving = std::thread::spawn(move || {
-        let one = |answer: String| {
-            let (mut connection, _) = listener.accept().unwrap();
-            let heard = hear(&mut connection);
-            connection.write_all(answer.as_bytes()).unwrap();
-            heard
-        };
-        answers.into_iter().map(one).collect()
-    });
-    let http = Http::new("Test", &address.to_string(), AT_ONCE).unwrap();
-    (http, serving)
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-    )
+/// A server that follows a script, and a client of it.
+fn called(answers: Vec<String>) -> (Http, JoinHandle<Vec<Heard>>) {
+    let (address, serving) = server(answers);
+    (Http::new("Test", &address, AT_ONCE).unwrap(), serving)
 }
 
 fn text<E: std::fmt::Display>(result: Result<impl std::fmt::Debug, E>) -> String {
@@ -105,7 +24,7 @@ fn text<E: std::fmt::Display>(result: Result<impl std::fmt::Debug, E>) -> String
 #[test]
 fn a_safe_request_is_repeated_until_it_succeeds() {
     let busy = || answer("503 Service Unavailable", "", "");
-    let (http, serving) = server(vec![busy(), busy(), answer("200 OK", "", "[1]")]);
+    let (http, serving) = called(vec![busy(), busy(), answer("200 OK", "", "[1]")]);
     let numbers: Vec<u32> = http
         .get(&["a b", "ä/"])
         .query("q", "&")
@@ -122,7 +41,7 @@ fn a_safe_request_is_repeated_until_it_succeeds() {
 #[test]
 fn repetition_has_an_end() {
     let busy = || answer("502 Bad Gateway", "", "oh\n no");
-    let (http, serving) = server(vec![busy(), busy(), busy(), busy()]);
+    let (http, serving) = called(vec![busy(), busy(), busy(), busy()]);
     let error = http.get(&["x"]).send().unwrap_err();
     assert_eq!(error.status(), Some(502));
     assert!(
@@ -136,7 +55,7 @@ fn repetition_has_an_end() {
 
 #[test]
 fn what_may_have_been_done_is_not_done_again() {
-    let (http, serving) = server(vec![answer("503 Service Unavailable", "", "")]);
+    let (http, serving) = called(vec![answer("503 Service Unavailable", "", "")]);
     let error = http.post(&["x"]).json(&1).send().unwrap_err();
     assert_eq!(error.status(), Some(503));
     assert_eq!(serving.join().unwrap()[0].body, b"1");
@@ -145,7 +64,7 @@ fn what_may_have_been_done_is_not_done_again() {
 #[test]
 fn what_was_turned_away_is_done_again() {
     let away = answer("429 Too Many Requests", "Retry-After: 0\r\n", "");
-    let (http, serving) = server(vec![away, answer("201 Created", "", "")]);
+    let (http, serving) = called(vec![away, answer("201 Created", "", "")]);
     let made = http.post(&["x"]).json(&1).send().unwrap();
     assert_eq!(made.status(), 201);
     assert_eq!(serving.join().unwrap().len(), 2);
@@ -154,7 +73,7 @@ fn what_was_turned_away_is_done_again() {
 #[test]
 fn a_server_that_asks_for_more_than_is_waited_is_not_asked_again() {
     let away = answer("429 Too Many Requests", "Retry-After: 9\r\n", "");
-    let (http, serving) = server(vec![away]);
+    let (http, serving) = called(vec![away]);
     assert_eq!(http.get(&["x"]).send().unwrap_err().status(), Some(429));
     assert_eq!(serving.join().unwrap().len(), 1);
 }
@@ -166,7 +85,7 @@ fn a_redirection_is_not_followed() {
         "Location: http://127.0.0.1:1/\r\n",
         "",
     );
-    let (http, serving) = server(vec![elsewhere]);
+    let (http, serving) = called(vec![elsewhere]);
     assert_eq!(http.get(&["x"]).send().unwrap_err().status(), Some(308));
     serving.join().unwrap();
 }
@@ -174,7 +93,7 @@ fn a_redirection_is_not_followed() {
 #[test]
 fn a_secret_is_used_and_never_shown() {
     let secret = Secret::new("tok3n");
-    let (http, serving) = server(vec![answer(
+    let (http, serving) = called(vec![answer(
         "401 Unauthorized",
         "",
         r#"{"message":"bad tok3n","code":401}"#,
@@ -202,7 +121,7 @@ fn a_secret_is_used_and_never_shown() {
 
 #[test]
 fn an_answer_that_is_too_long_or_breaks_off_is_none() {
-    let (http, serving) = server(vec![answer("200 OK", "", "12345")]);
+    let (http, serving) = called(vec![answer("200 OK", "", "12345")]);
     let error = http.get(&["x"]).send().unwrap().bytes(4).unwrap_err();
     assert!(
         matches!(error, HttpError::Answer { status: 200, .. }),
@@ -211,7 +130,7 @@ fn an_answer_that_is_too_long_or_breaks_off_is_none() {
     serving.join().unwrap();
 
     let short = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n12345".to_owned();
-    let (http, serving) = server(vec![short]);
+    let (http, serving) = called(vec![short]);
     let mut out = Vec::new();
     let error = http
         .get(&["x"])
@@ -228,7 +147,7 @@ fn an_answer_that_is_too_long_or_breaks_off_is_none() {
 fn a_file_is_streamed_as_a_part_of_a_form() {
     let bytes = vec![b'x'; 1_000_000];
     for known in [Some(1_000_000), None] {
-        let (http, serving) = server(vec![answer("200 OK", "", "{}")]);
+        let (http, serving) = called(vec![answer("200 OK", "", "{}")]);
         let file = File {
             field: "files",
             name: "ä \"b\".txt".to_owned(),
