@@ -1,9 +1,11 @@
 //! The native behaviours every node knows: the first VCs, and the society's.
 
+mod compute;
 mod first;
 mod indexer;
 mod scavenger;
 
+pub use compute::{Compute, Finished, Order, Work};
 pub use first::{Counter, Echo, Notary, Relay, Ring, Say};
 pub(crate) use indexer::{Find, VERSION as INDEX_VERSION};
 pub use indexer::{Indexer, Listing};
@@ -22,4 +24,5 @@ pub fn natives() -> Natives {
         .with::<Relay>()
         .with::<Scavenger>()
         .with::<Indexer>()
+        .with::<Compute>()
 }

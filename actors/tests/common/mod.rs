@@ -77,6 +77,14 @@ impl Puppet {
                 effects.reply(drawn.to_string()).map(drop)
             }
             ["send", to, text] => effects.send(Self::whom(effects, to)?, text).map(drop),
+            ["send-by", to, channel, text] => {
+                let channel = channel
+                    .parse()
+                    .map_err(|_| Fault::malformed("no channel"))?;
+                effects
+                    .send_by(Self::whom(effects, to)?, channel, text)
+                    .map(drop)
+            }
             // Like `send`, but the text is a script for the receiver: `+` stands for a blank, `,` for `;`.
             ["order", to, text] => {
                 let script = text.replace('+', " ").replace(',', ";");
