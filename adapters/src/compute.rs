@@ -7,9 +7,11 @@
 //! [`Local`] runs jobs on this machine. Read in this order: `local` (what the caller's process does), `order`
 //! (what it tells its children), `supervise` (the child that watches a job and ends all of it), `confine` (the
 //! grandchild that gives up what a job may not have, then becomes the job), `places` and `calls` (which files
-//! and which system calls are left), `wasi` (a module in place of a command), `census` (who belongs to a job).
+//! and which system calls are left), `wasi` (a module in place of a command), `census` (who belongs to a job). [`Capture`] is an [`Output`] that keeps
+//! what is worth keeping.
 
 mod calls;
+mod capture;
 mod census;
 mod confine;
 mod inherited;
@@ -26,7 +28,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use capture::{Capture, Printed};
 pub use local::{Launcher, Local};
+pub use program::is_module;
 pub use supervise::confine_child;
 
 /// Most bytes that a job may print, both streams together: more ends it.

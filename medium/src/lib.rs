@@ -5,6 +5,7 @@
 //! of itself); [`parts`] says how requests name sandboxed code, [`virtual_time`] what moves the time of a deterministic node, [`name`] what a VC
 //! may be called.
 pub mod clock;
+pub mod compute;
 pub mod dormitory;
 pub mod folder;
 pub mod name;

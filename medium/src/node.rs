@@ -13,6 +13,7 @@ use actors::clock::{Clock, VirtualClock};
 use actors::runtime::{Config, Runtime};
 use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
+use adapters::compute::{Launcher, Local};
 use adapters::contents::{Contents, ContentsError};
 use adapters::parts;
 use adapters::pods::{PodsError, WalletName};
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
+use crate::compute::Clerk;
 use crate::dormitory::PodBeds;
 use crate::folder::{self, Announcement};
 use crate::pod_store::NodePods;
@@ -84,6 +86,9 @@ pub struct NodeConfig {
     pub trace: bool,
     /// Where modules of others are compiled: a program that knows how gives itself.
     pub compiler: Compiler,
+    /// Who runs the jobs that VCs order: a program that knows how gives itself. Without one, and on a
+    /// deterministic node, orders wait.
+    pub jobs: Option<Launcher>,
 }
 
 impl Default for NodeConfig {
@@ -102,6 +107,7 @@ impl Default for NodeConfig {
             contents_bytes_max: CONTENTS_POLICY_MAX,
             trace: false,
             compiler: Compiler::InProcess,
+            jobs: None,
         }
     }
 }
@@ -120,6 +126,8 @@ pub struct Node {
     pods: Arc<NodePods>,
     /// Bee's API, if it is served.
     bee: Option<BeeServer>,
+    /// Who runs jobs.
+    clerk: Option<Clerk>,
     /// The API only knows it weakly: when the runtime is gone and this is dropped, the folder is free.
     store: Arc<dyn Store>,
 }
@@ -231,6 +239,11 @@ impl Node {
             Some(listening) => Some(serve_bee(listening, &pods, &api).await?),
             None => None,
         };
+        let launcher = config.jobs.filter(|_| !config.deterministic);
+        let clerk = launcher.map(|launcher| {
+            let compute = Arc::new(Local::new(launcher));
+            Clerk::start(api.runtime().clone(), pods.clone(), compute)
+        });
         let server = tokio::spawn(server::serve(listener, api.clone()));
         tracing::info!(api = api.base(), owner = api.owner(), "the node is up");
         Ok(Self {
@@ -241,6 +254,7 @@ impl Node {
             passing,
             pods,
             bee,
+            clerk,
             store,
         })
     }
@@ -297,9 +311,13 @@ impl Node {
             passing,
             pods,
             bee,
+            clerk,
             store,
         } = self;
         api.stop().give();
+        if let Some(clerk) = clerk {
+            clerk.stop().await;
+        }
         let grace = Duration::from_millis(SHUTDOWN_MS_MAX);
         let served = if let Ok(ended) = tokio::time::timeout(grace, &mut server).await {
             ended.map_err(|error| {

@@ -13,8 +13,8 @@ use super::{Cage, ComputeError, MODULE_BYTES_MAX};
 /// Where confined commands are looked for, by those that name no folder.
 const PATH: [&str; 5] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
-/// Whether a command line is that of a module.
-pub(super) fn is_module(program: &str) -> bool {
+/// Whether the first word of a command line names a WASI module, and no native command.
+pub fn is_module(program: &str) -> bool {
     Path::new(program)
         .extension()
         .is_some_and(|ending| ending == "wasm")

@@ -1,7 +1,9 @@
 //! `up`: a node, until it is told to stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use adapters::compute::Launcher;
 use adapters::wasm::Compiler;
 use anyhow::Result;
 use genesis::protocol::digest_of_protocol;
@@ -16,6 +18,8 @@ use crate::client::found::data_folder;
 
 /// The verb by which this program compiles a module and does nothing else.
 const COMPILE: &str = "compile-module";
+/// ... and what has it confine a job.
+const CONFINE: &str = "confine";
 /// The variable that says how much a node says of itself on stderr: `info`, `actors=debug`, …
 const LOG: &str = "MEDIUM_LOG";
 
@@ -89,13 +93,24 @@ fn ready(context: Context<'_>, options: &Up, node: &Node) -> Result<()> {
 
 /// This program, as the compiler of what others wrote.
 pub(crate) fn compiler() -> Result<Compiler, Refusal> {
-    let program = std::env::current_exe().map_err(|error| {
-        let what = format!("this program does not find itself, to compile modules: {error}");
-        Refusal::new(Code::Io, what)
-    })?;
     Ok(Compiler::Child {
-        program,
+        program: itself("to compile modules")?,
         args: vec![COMPILE.into()],
+    })
+}
+
+/// This program, as the launcher of jobs.
+pub(crate) fn launcher() -> Result<Launcher, Refusal> {
+    Ok(Launcher {
+        program: itself("to start jobs")?,
+        args: vec![CONFINE.into()],
+    })
+}
+
+fn itself(what_for: &str) -> Result<PathBuf, Refusal> {
+    std::env::current_exe().map_err(|error| {
+        let what = format!("this program does not find itself, {what_for}: {error}");
+        Refusal::new(Code::Io, what)
     })
 }
 
@@ -116,6 +131,7 @@ fn config(global: &Global, options: &Up) -> Result<NodeConfig, Refusal> {
         workers: options.workers,
         memory_bytes_max: options.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
         compiler: compiler()?,
+        jobs: Some(launcher()?),
         ..NodeConfig::default()
     })
 }
