@@ -93,8 +93,10 @@ impl Secret {
         let mut body = body.to_vec();
         transform(self.key(nonce), 0, &mut body);
         let (len, rest) = body.split_first_chunk::<LEN_BYTES>()?;
-        let contents = rest.get(..usize::from(u16::from_le_bytes(*len)))?;
-        (self.nonce(contents).0 == *nonce).then(|| contents.to_vec())
+        let (contents, padding) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
+        // The nonce vouches for the contents; what fills the chunk has one form, too.
+        let is_whole = self.nonce(contents).0 == *nonce && padding.iter().all(|&byte| byte == 0);
+        is_whole.then(|| contents.to_vec())
     }
 
     fn nonce(&self, contents: &[u8]) -> Self {
