@@ -281,9 +281,9 @@ impl Disk {
         self.write_slots(&mut new)?;
         let mut damaged = self.damaged.lock();
         if !damaged.is_empty() {
-            chunks.iter().for_each(|(address, _)| {
+            for (address, _) in chunks {
                 damaged.remove(address);
-            });
+            }
         }
         Ok(())
     }
@@ -472,7 +472,7 @@ impl Keeper for Disk {
     }
 
     fn batches(&self, wallet: Owner) -> Result<Vec<Batch>, PodsError> {
-        self.list_batches(wallet)
+        Ok(self.list_batches(wallet))
     }
 
     fn buy(&self, wallet: Owner, what: &BuyBatch) -> Result<Bought, PodsError> {

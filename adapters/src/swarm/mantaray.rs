@@ -77,6 +77,9 @@ impl Entry {
 /// What is done with each path of a walk, and what it refers to.
 pub type Visit<'v> = &'v mut dyn FnMut(&[u8], Entry) -> Result<(), SwarmError>;
 
+/// As [`Visit`], and whether to go on.
+type VisitWhile<'v> = &'v mut dyn FnMut(&[u8], Entry) -> Result<ControlFlow<()>, SwarmError>;
+
 /// A manifest: what was inserted in memory, and the rest in a store until it is needed.
 #[derive(Debug)]
 pub struct Manifest {
@@ -192,7 +195,7 @@ impl Manifest {
         store: &dyn ChunkStore,
         prefix: &[u8],
         nodes_max: usize,
-        visit: &mut dyn FnMut(&[u8], Entry) -> Result<ControlFlow<()>, SwarmError>,
+        visit: VisitWhile<'_>,
     ) -> Result<(), SwarmError> {
         let mut walk = Walk {
             prefix,

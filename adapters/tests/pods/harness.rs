@@ -115,7 +115,7 @@ pub(crate) fn open(data: &Path, clock: &Arc<VirtualClock>) -> Result<PodStore, P
         data,
         PodStoreOptions {
             clock: Arc::clone(clock) as Arc<dyn Clock>,
-            random,
+            random: || Ok(drawn()),
         },
     )
 }
@@ -127,10 +127,10 @@ pub(crate) fn store() -> (PodStore, TempDir, Arc<VirtualClock>) {
 }
 
 /// Bytes that nobody drew before in this process.
-fn random() -> Result<[u8; 32], PodsError> {
+fn drawn() -> [u8; 32] {
     static DRAWN: AtomicU64 = AtomicU64::new(1);
     let number = DRAWN.fetch_add(1, Ordering::Relaxed);
-    Ok(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    *blake3::hash(&number.to_le_bytes()).as_bytes()
 }
 
 pub(crate) fn wallet(name: &str) -> WalletName {

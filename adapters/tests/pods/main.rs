@@ -2,6 +2,8 @@
 //!
 //! `suite` is what drives promise on every keeper; it runs over the embedded store and over the model in `memory`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[macro_use]
 mod suite;
 mod damage;

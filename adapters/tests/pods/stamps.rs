@@ -199,7 +199,7 @@ fn what_expires_is_freed_but_for_what_is_pinned() {
     let root = bo.find(&kept).unwrap().root;
     bo.set_pinned(&kept, true).unwrap();
     bo.set_pinned(&root, true).unwrap();
-    assert_eq!(bo.pins().unwrap(), [root.clone()]);
+    assert_eq!(bo.pins().unwrap(), std::slice::from_ref(&root));
     assert!(ana.pins().unwrap().is_empty());
     assert_eq!(ana.collect().unwrap().chunks, 0);
     clock.advance_to(Time(TODAY_MS + DAY_S * 1000));

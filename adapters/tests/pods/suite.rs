@@ -346,7 +346,7 @@ pub(crate) fn an_offer_is_taken_or_declined(world: &World) {
     assert_eq!(offer.added, ["/d/new"]);
     assert_eq!(offer.changed, ["/a"]);
     assert_eq!(offer.removed, ["/b"]);
-    assert_eq!(ana.offers(&pod("p")).unwrap(), [offer.clone()]);
+    assert_eq!(ana.offers(&pod("p")).unwrap(), std::slice::from_ref(&offer));
     let declined = ana.settle(&pod("p"), &offer.id, false).unwrap();
     assert_eq!(declined, None);
     assert_eq!(ana.offers(&pod("p")).unwrap(), []);
@@ -411,6 +411,9 @@ pub(crate) fn an_offer_travels_as_a_file(world: &World) {
     assert_eq!(read(&*ana, &source("p"), "/a").unwrap(), b"his");
 }
 
+/// What is done in an edit.
+type Does = fn(&mut dyn Edit);
+
 pub(crate) fn edits_at_one_time_are_merged_or_refused(world: &World) {
     let pods = world.wallet("ana");
     pods.create(&pod("p"), false).unwrap();
@@ -432,7 +435,6 @@ pub(crate) fn edits_at_one_time_are_merged_or_refused(world: &World) {
     let expected = ["/a", "/b", "/hollow/", "/hollow/full"];
     assert_eq!(paths(&*pods, &source("p")), expected);
 
-    type Does = fn(&mut dyn Edit);
     let cases: [(Does, Does, &str); 4] = [
         (|e| put(e, "/a", "x"), |e| put(e, "/a", "y"), "/a"),
         (

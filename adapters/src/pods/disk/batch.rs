@@ -223,12 +223,12 @@ impl Stamps {
 }
 
 impl Disk {
-    pub(super) fn list_batches(&self, wallet: Owner) -> Result<Vec<Batch>, PodsError> {
+    pub(super) fn list_batches(&self, wallet: Owner) -> Vec<Batch> {
         let now_ms = self.clock.now().0;
         let owner = wallet.to_string();
         let writer = self.writer.lock();
         let own = writer.batches.values().filter(|b| b.info.owner == owner);
-        Ok(own.map(|stamps| stamps.to_batch(now_ms)).collect())
+        own.map(|stamps| stamps.to_batch(now_ms)).collect()
     }
 
     /// Buys a batch, and answers its number too.

@@ -12,6 +12,9 @@ use crate::swarm::soc::Soc;
 /// Most pieces of damage that are listed.
 const DAMAGE_MAX: usize = 1_000;
 
+/// A row of the index, or why it cannot be read.
+pub(super) type Found = (Address, Result<Row, PodsError>);
+
 impl Disk {
     /// Reads every chunk that is kept and recomputes its hash. Which pod a damaged chunk belongs to is not known here:
     /// [`Pods::verify`](crate::pods::Pods::verify) says it.
@@ -67,10 +70,7 @@ impl Disk {
     }
 
     /// The next rows of the index: at most [`PENDING_MAX`].
-    pub(super) fn rows(
-        &self,
-        from: Bound<Address>,
-    ) -> Result<Vec<(Address, Result<Row, PodsError>)>, PodsError> {
+    pub(super) fn rows(&self, from: Bound<Address>) -> Result<Vec<Found>, PodsError> {
         self.index.read(|transaction| {
             let table = transaction.open_table(index::CHUNKS)?;
             let from = match &from {

@@ -8,7 +8,9 @@ use super::{At, Drives, at, share};
 use crate::pods::record::{Records, SnapshotRecord};
 use crate::pods::seal::Secret;
 use crate::pods::tree::{self, Tree, directory_entry, to_entry};
-use crate::pods::{Entry, EntryKind, Found, PodName, PodPath, PodsError, Progress, Source};
+use crate::pods::{
+    Entry, EntryKind, FileMeta, Found, PodName, PodPath, PodsError, Progress, Source,
+};
 use crate::swarm::joiner::Joiner;
 use crate::swarm::mantaray::{Entry as Named, StoredNode};
 use crate::swarm::{Reference, SwarmError};
@@ -149,7 +151,7 @@ impl Resolved {
         let path = PodPath::root().join(&self.name)?;
         let joiner = Joiner::open(drives.chunks(), self.root)
             .map_err(|error| self.explain(drives, &path, error))?;
-        let named = tree::named(self.root, &path, joiner.len(), &Default::default());
+        let named = tree::named(self.root, &path, joiner.len(), &FileMeta::default());
         Ok((path, named))
     }
 
