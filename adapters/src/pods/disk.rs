@@ -25,7 +25,7 @@ use parking_lot::{Mutex, RwLock};
 
 use self::batch::Stamps;
 use self::index::{Holder, Index, Row};
-use super::keeper::{Deposit, Keeper};
+use super::keeper::{Deposit, Keeper, Placed};
 use super::{Batch, Bought, BuyBatch, Freed, Offer, PodsError, reach};
 use crate::store::folder::{Lock, create_private, private_file};
 use crate::swarm::feed::{Feed, Index as FeedIndex};
@@ -143,18 +143,38 @@ impl Disk {
         Ok(Some((row, bytes.into())))
     }
 
-    /// Takes chunks, stamped by a batch: all or none.
-    fn put(
+    /// Takes content-addressed chunks, stamped by a batch: all or none.
+    fn put(&self, batch: u32, chunks: &[(Address, &[u8])]) -> Result<(), PodsError> {
+        self.put_in(&mut self.writer.lock(), batch, chunks, false)
+    }
+
+    /// Takes a single-owner chunk, unless another one is at its address.
+    fn put_single_owner(&self, batch: u32, chunk: &Soc) -> Result<Placed, PodsError> {
+        let (address, bytes) = (chunk.address(), chunk.to_bytes());
+        let mut writer = self.writer.lock();
+        if let Some((_, there)) = self.read(&address)?
+            && there != bytes
+        {
+            if Soc::verify(address, there).is_ok() {
+                return Ok(Placed::Taken);
+            }
+            self.damaged.lock().insert(address);
+        }
+        self.put_in(&mut writer, batch, &[(address, &bytes)], true)?;
+        Ok(Placed::Kept)
+    }
+
+    fn put_in(
         &self,
+        writer: &mut Writer,
         batch: u32,
         chunks: &[(Address, &[u8])],
         single_owner: bool,
     ) -> Result<(), PodsError> {
-        let mut writer = self.writer.lock();
         writer.check()?;
         let now_ms = self.clock.now().0;
         let mut taken = Taken::default();
-        let placed = self.place(&mut writer, &mut taken, batch, now_ms, chunks, single_owner);
+        let placed = self.place(writer, &mut taken, batch, now_ms, chunks, single_owner);
         match placed {
             Ok(()) => {
                 writer.slots = writer.slots.max(taken.slots_until);
@@ -171,7 +191,7 @@ impl Disk {
             }
         }
         if self.pending.read().len() >= PENDING_MAX {
-            self.commit(&mut writer)?;
+            self.commit(writer)?;
         }
         Ok(())
     }
@@ -467,8 +487,8 @@ impl Keeper for Disk {
         wallet: Owner,
         batch: &str,
     ) -> Result<Box<dyn Deposit + 'k>, PodsError> {
-        let number = self.batch_of(wallet, batch)?;
-        Ok(Box::new(deposit::DiskDeposit::with(self, number)))
+        let chosen = self.batch_of(wallet, batch)?;
+        Ok(Box::new(deposit::DiskDeposit::with(self, chosen)))
     }
 
     fn batches(&self, wallet: Owner) -> Result<Vec<Batch>, PodsError> {
@@ -476,7 +496,8 @@ impl Keeper for Disk {
     }
 
     fn buy(&self, wallet: Owner, what: &BuyBatch) -> Result<Bought, PodsError> {
-        self.buy_batch(wallet, what).map(|(_, bought)| bought)
+        let bought = self.buy_batch(&mut self.writer.lock(), wallet, what);
+        bought.map(|(_, bought)| bought)
     }
 
     fn set_pinned(&self, wallet: Owner, root: &Reference, pinned: bool) -> Result<(), PodsError> {

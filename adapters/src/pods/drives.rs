@@ -28,7 +28,7 @@ use super::tree::{At, Tree};
 use super::wallet::WalletKey;
 use super::{
     Batch, Bought, BuyBatch, Edit, Entry, ForkOf, Found, Freed, Offer, PodInfo, PodName, PodPath,
-    Pods, PodsError, Progress, Snapshot, Source, Verified,
+    Pods, PodsError, Progress, Snapshot, Source, Verified, reach,
 };
 use crate::swarm::encrypt::Keys;
 use crate::swarm::joiner::Joiner;
@@ -84,6 +84,19 @@ type List = BTreeMap<String, Listed>;
 struct ListRecord {
     /// The list's contents, as JSON.
     list: String,
+    /// The batch that stamped it and the records before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batch: Option<String>,
+}
+
+/// The list, as its latest record has it.
+#[derive(Debug, Default)]
+struct Known {
+    list: List,
+    /// The number of the next record.
+    next: u64,
+    /// What stamped this one.
+    batch: Option<String>,
 }
 
 impl Drives {
@@ -147,10 +160,15 @@ impl Drives {
         }
     }
 
-    /// The wallet's list, and the number of its next record.
-    fn list_of_pods(&self) -> Result<(u64, List), PodsError> {
+    /// The wallet's list.
+    fn list_of_pods(&self) -> Result<List, PodsError> {
+        Ok(self.list_and_record()?.list)
+    }
+
+    /// The wallet's list, and where it is from.
+    fn list_and_record(&self) -> Result<Known, PodsError> {
         let Some((index, record)) = self.latest::<ListRecord>(&self.list_records())? else {
-            return Ok((0, List::new()));
+            return Ok(Known::default());
         };
         let reference: Reference = record.list.parse()?;
         let bytes = Joiner::open(self.chunks(), reference)
@@ -158,7 +176,11 @@ impl Drives {
             .map_err(|error| self.explain_swarm("the wallet's list of pods", error))?;
         let list = serde_json::from_slice(&bytes)
             .map_err(|error| PodsError::Damaged(format!("the wallet's list of pods: {error}")))?;
-        Ok((index + 1, list))
+        Ok(Known {
+            list,
+            next: index + 1,
+            batch: record.batch,
+        })
     }
 
     /// Changes the wallet's list. `change` is given the list and the number of the record to be, and may be asked again;
@@ -169,10 +191,10 @@ impl Drives {
         also: &dyn Fn(&dyn Deposit, &T) -> Result<(), PodsError>,
     ) -> Result<T, PodsError> {
         for _ in 0..RETRIES_MAX {
-            let (index, before) = self.list_of_pods()?;
-            let mut list = before.clone();
+            let known = self.list_and_record()?;
+            let (index, mut list) = (known.next, known.list.clone());
             let changed = change(&mut list, index)?;
-            if list == before {
+            if list == known.list {
                 return Ok(changed);
             }
             if list.len() > PODS_MAX {
@@ -196,16 +218,30 @@ impl Drives {
             deposit.settle(&split.reference())?;
             let record = ListRecord {
                 list: split.reference().to_string(),
+                batch: deposit.batch().map(str::to_owned),
             };
-            let placed = self
-                .list_records()
-                .put(&*deposit, self.key.signer(), index, &record)?;
+            let records = self.list_records();
+            if record.batch != known.batch {
+                records.stamp(&*self.keeper, &*deposit, index)?;
+            }
+            let placed = records.put(&*deposit, self.key.signer(), index, &record)?;
             if placed == Placed::Kept {
                 deposit.finish()?;
                 return Ok(changed);
             }
         }
         Err(self.too_busy("the wallet's list of pods"))
+    }
+
+    /// Stamps the wallet's list as it is: without it no pod is found.
+    fn stamp_list(&self, deposit: &dyn Deposit) -> Result<(), PodsError> {
+        let records = self.list_records();
+        if let Some((index, record)) = self.latest::<ListRecord>(&records)? {
+            let list: Reference = record.list.parse()?;
+            share::stamp_all(self, deposit, &list, reach::contents_alone)?;
+            records.stamp(&*self.keeper, deposit, index + 1)?;
+        }
+        Ok(())
     }
 
     fn too_busy(&self, what: &str) -> PodsError {
@@ -218,7 +254,7 @@ impl Drives {
 
     /// A pod, open or closed.
     fn listed(&self, name: &PodName) -> Result<Listed, PodsError> {
-        let (_, mut list) = self.list_of_pods()?;
+        let mut list = self.list_of_pods()?;
         list.remove(name.as_str())
             .ok_or_else(|| PodsError::Missing(name.to_string()))
     }
@@ -242,14 +278,7 @@ impl Drives {
 
     fn info(&self, name: &str, listed: &Listed) -> Result<PodInfo, PodsError> {
         let (index, record) = self.head(name, listed)?;
-        Ok(PodInfo {
-            name: name.to_owned(),
-            open: listed.open,
-            public: listed.public,
-            owner: listed.owner()?.to_string(),
-            latest: Some(record.to_snapshot(index)),
-            parent: listed.parent.clone(),
-        })
+        listed.info(name, Some(record.to_snapshot(index)))
     }
 
     /// Adds a pod whose first snapshot `first` makes.
@@ -274,7 +303,7 @@ impl Drives {
                 Ok(listed)
             },
             &|deposit, listed| {
-                let record = first(deposit)?;
+                let record = first(deposit)?.stamped_by(deposit.batch());
                 let signer = listed.signer()?;
                 match listed.records()?.put(deposit, &signer, 0, &record)? {
                     Placed::Kept => Ok(()),
@@ -339,10 +368,13 @@ impl Pods for Drives {
     }
 
     fn pods(&self) -> Result<Vec<PodInfo>, PodsError> {
-        let (_, list) = self.list_of_pods()?;
-        list.iter()
-            .map(|(name, listed)| self.info(name, listed))
-            .collect()
+        let list = self.list_of_pods()?;
+        let info = |(name, listed): (&String, &Listed)| match self.info(name, listed) {
+            // One that is damaged must not hide the others; whoever reads it is told.
+            Err(PodsError::Damaged(_)) => listed.info(name, None),
+            info => info,
+        };
+        list.iter().map(info).collect()
     }
 
     fn pod(&self, name: &PodName) -> Result<PodInfo, PodsError> {

@@ -185,6 +185,9 @@ impl PodsError {
             Self::Stopped { .. } => Code::Cancelled,
             Self::Server { .. } | Self::Unreachable { .. } => Code::Unreachable,
             Self::Swarm(_) | Self::Damaged(_) => Code::Corrupt,
+            Self::Io { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => {
+                Code::DiskFull
+            }
             Self::Io { .. } => Code::Io,
             Self::Refused(refusal) => refusal.code,
         }

@@ -178,6 +178,12 @@ pub trait Deposit: ChunkStore {
     /// What the keeper says; then nobody knows what is kept.
     fn finish(self: Box<Self>) -> Result<(), PodsError>;
 
+    /// The id of the batch, where chunks are freed when what stamped them expires. When a wallet has another batch than
+    /// its last snapshot says, the next one is stamped by it as a whole; elsewhere that would cost too much.
+    fn batch(&self) -> Option<&str> {
+        None
+    }
+
     /// The batch that was bought for this deposit because the wallet had none.
     fn bought(&self) -> Option<Batch> {
         None

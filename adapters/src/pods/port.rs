@@ -291,7 +291,7 @@ pub struct PodInfo {
     pub public: bool,
     /// The address that owns its feed, 40 hexadecimal digits.
     pub owner: String,
-    /// Its latest snapshot; none where the keeper has no snapshots.
+    /// Its latest snapshot; none where the keeper has no snapshots, or where that one is damaged.
     pub latest: Option<Snapshot>,
     /// What it was forked from.
     pub parent: Option<ForkOf>,

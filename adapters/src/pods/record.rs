@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::keeper::{Deposit, Keeper, Placed};
 use super::seal::{SEALED_BYTES_MAX, Secret};
-use super::{ForkOf, PodsError, Snapshot};
+use super::{ForkOf, PodInfo, PodsError, Snapshot};
 use crate::swarm::chunk::Chunk;
 use crate::swarm::feed::{Feed, Index, topic};
 use crate::swarm::reference::Recorded;
 use crate::swarm::sign::{Owner, Signer};
 use crate::swarm::soc::Soc;
-use crate::swarm::{Redundancy, Reference};
+use crate::swarm::{Redundancy, Reference, SwarmError};
 
 /// A feed of records, as a reader has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,22 @@ impl Records {
             None => Chunk::new(&bytes)?,
         };
         deposit.put_single_owner(&self.feed.update(signer, Index(index), chunk)?)
+    }
+
+    /// Stamps the records before `index`, of which the oldest are where the latest is looked for from.
+    pub(super) fn stamp(
+        &self,
+        keeper: &dyn Keeper,
+        deposit: &dyn Deposit,
+        index: u64,
+    ) -> Result<(), PodsError> {
+        for index in 0..index {
+            let address = self.feed.address(Index(index));
+            if keeper.has(&address).map_err(SwarmError::from)? {
+                deposit.stamp(&[address])?;
+            }
+        }
+        Ok(())
     }
 
     fn read<T: DeserializeOwned>(&self, update: &Soc) -> Result<T, PodsError> {
@@ -124,6 +140,18 @@ impl Listed {
             .ok_or_else(|| PodsError::Damaged("a pod's secret in the wallet's list".to_owned()))
     }
 
+    /// The pod, as lists show it.
+    pub(super) fn info(&self, name: &str, latest: Option<Snapshot>) -> Result<PodInfo, PodsError> {
+        Ok(PodInfo {
+            name: name.to_owned(),
+            open: self.open,
+            public: self.public,
+            owner: self.owner()?.to_string(),
+            latest,
+            parent: self.parent.clone(),
+        })
+    }
+
     /// What signs the pod's snapshots.
     pub(super) fn signer(&self) -> Result<Signer, PodsError> {
         Ok(self.secret()?.derive("owner of a pod", &[]).signer()?)
@@ -177,6 +205,9 @@ pub(super) struct SnapshotRecord {
     pub(super) note: String,
     pub(super) files: u64,
     pub(super) bytes: u64,
+    /// The batch that stamped all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) batch: Option<String>,
 }
 
 impl SnapshotRecord {
@@ -212,7 +243,14 @@ impl SnapshotRecord {
             note: note.to_owned(),
             files,
             bytes,
+            batch: None,
         })
+    }
+
+    /// The same, stamped by this batch.
+    pub(super) fn stamped_by(mut self, batch: Option<&str>) -> Self {
+        self.batch = batch.map(str::to_owned);
+        self
     }
 
     /// What names the root, and at which level.

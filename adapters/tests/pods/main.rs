@@ -12,6 +12,7 @@ mod harness;
 mod hostile;
 mod kill;
 mod memory;
+mod sharing;
 mod stamps;
 
 mod over_disk {

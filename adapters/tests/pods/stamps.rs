@@ -118,6 +118,32 @@ fn an_expired_batch_refuses_and_the_pod_is_as_it_was() {
     write(&*ana, "p", &[("/c", "paid")]);
 }
 
+/// What the latest snapshot consists of outlives the batch that its older files were written with.
+#[test]
+fn a_new_batch_takes_over_what_an_older_one_stamped() {
+    let (pods, folder, clock) = store();
+    let ana = pods.wallet(&wallet("ana")).unwrap();
+    ana.buy(&wish(20, DAY_S)).unwrap();
+    ana.create(&pod("p"), false).unwrap();
+    write(&*ana, "p", &[("/a", "old"), ("/gone", "old")]);
+    ana.buy(&wish(20, 10 * DAY_S)).unwrap();
+    let mut edit = ana.edit(&pod("p")).unwrap();
+    put(&mut *edit, "/b", "new");
+    edit.remove(&path("/gone"), false).unwrap();
+    edit.commit("").unwrap();
+    clock.advance_to(Time(TODAY_MS + DAY_S * 1000));
+    let freed = ana.collect().unwrap();
+    assert!(freed.chunks > 0 && freed.batches == 1);
+    drop((ana, pods));
+    let pods = open(folder.path(), &clock).unwrap();
+    let ana = pods.wallet(&wallet("ana")).unwrap();
+    assert_eq!(paths(&*ana, &source("p")), ["/a", "/b"]);
+    assert_eq!(read(&*ana, &source("p"), "/a").unwrap(), b"old");
+    assert_eq!(ana.verify(&source("p"), &Quiet).unwrap().damage, []);
+    assert_eq!(ana.history(&pod("p")).unwrap().len(), 3);
+    write(&*ana, "p", &[("/c", "newer")]);
+}
+
 /// Payloads of chunks that all fall into one bucket.
 fn crowd(count: usize) -> Vec<Chunk> {
     let mut buckets: BTreeMap<u32, Vec<Chunk>> = BTreeMap::new();

@@ -222,6 +222,9 @@ impl Stamps {
     }
 }
 
+/// A batch to write with: its number and its id.
+pub(super) type Chosen = (u32, String);
+
 impl Disk {
     pub(super) fn list_batches(&self, wallet: Owner) -> Vec<Batch> {
         let now_ms = self.clock.now().0;
@@ -234,11 +237,11 @@ impl Disk {
     /// Buys a batch, and answers its number too.
     pub(super) fn buy_batch(
         &self,
+        writer: &mut Writer,
         wallet: Owner,
         what: &BuyBatch,
     ) -> Result<(u32, Bought), PodsError> {
         check_wish(what)?;
-        let mut writer = self.writer.lock();
         writer.check()?;
         let now = self.clock.now();
         let owner = wallet.to_string();
@@ -321,8 +324,8 @@ impl Disk {
         Ok((number, bought))
     }
 
-    /// The number of a wallet's batch, if that can stamp now.
-    pub(super) fn batch_of(&self, wallet: Owner, id: &str) -> Result<u32, PodsError> {
+    /// A wallet's batch, if that can stamp now.
+    pub(super) fn batch_of(&self, wallet: Owner, id: &str) -> Result<Chosen, PodsError> {
         let now_ms = self.clock.now().0;
         let owner = wallet.to_string();
         let writer = self.writer.lock();
@@ -334,7 +337,7 @@ impl Disk {
                     why: format!("the wallet {owner} has no such batch"),
                 })?;
         stamps.check_time(now_ms)?;
-        Ok(*number)
+        Ok((*number, id.to_owned()))
     }
 
     /// The stamp that a wallet's chunk has, signed by the wallet, as it is shown to others; none if it has none that
@@ -374,41 +377,37 @@ impl Disk {
 
     /// The batch that a wallet writes with: of those that can stamp the one that lasts longest. One that has never
     /// had a batch gets a default one.
-    pub(super) fn choose_batch(&self, wallet: Owner) -> Result<(u32, Option<Batch>), PodsError> {
+    pub(super) fn choose_batch(&self, wallet: Owner) -> Result<(Chosen, Option<Batch>), PodsError> {
         let now_ms = self.clock.now().0;
         let owner = wallet.to_string();
-        {
-            let writer = self.writer.lock();
-            let own = || writer.batches.iter().filter(|(_, b)| b.info.owner == owner);
-            let lasting = |(_, stamps): &(&u32, &Stamps)| stamps.info.expires_ms;
-            let live = || own().filter(|(_, stamps)| !stamps.is_expired(now_ms));
-            let best = live()
-                .filter(|(_, stamps)| !stamps.is_full())
-                .max_by_key(lasting)
-                // A full one still stamps what falls into its other buckets, and says which is full.
-                .or_else(|| live().max_by_key(lasting));
-            if let Some((number, _)) = best {
-                return Ok((*number, None));
-            }
-            if let Some((_, expired)) = own().max_by_key(lasting) {
-                expired.check_time(now_ms)?;
-            }
-            if self.index.meta(&format!("allowance/{owner}"))?.is_some() {
-                return Err(PodsError::Batch {
-                    id: "of this wallet".to_owned(),
-                    why: "all have expired".to_owned(),
-                });
-            }
+        let mut writer = self.writer.lock();
+        let own = || writer.batches.iter().filter(|(_, b)| b.info.owner == owner);
+        let lasting = |(_, stamps): &(&u32, &Stamps)| stamps.info.expires_ms;
+        let live = || own().filter(|(_, stamps)| !stamps.is_expired(now_ms));
+        let best = live()
+            .filter(|(_, stamps)| !stamps.is_full())
+            .max_by_key(lasting)
+            // A full one still stamps what falls into its other buckets, and says which is full.
+            .or_else(|| live().max_by_key(lasting));
+        if let Some((number, stamps)) = best {
+            return Ok(((*number, stamps.info.id.clone()), None));
         }
-        let (number, bought) = self.buy_batch(
-            wallet,
-            &BuyBatch {
-                depth: DEFAULT_DEPTH,
-                ttl_s: DEFAULT_TTL_S,
-                label: "default".to_owned(),
-            },
-        )?;
-        Ok((number, Some(bought.batch)))
+        if let Some((_, expired)) = own().max_by_key(lasting) {
+            expired.check_time(now_ms)?;
+        }
+        if self.index.meta(&format!("allowance/{owner}"))?.is_some() {
+            return Err(PodsError::Batch {
+                id: "of this wallet".to_owned(),
+                why: "all have expired".to_owned(),
+            });
+        }
+        let what = BuyBatch {
+            depth: DEFAULT_DEPTH,
+            ttl_s: DEFAULT_TTL_S,
+            label: "default".to_owned(),
+        };
+        let (number, bought) = self.buy_batch(&mut writer, wallet, &what)?;
+        Ok(((number, bought.batch.id.clone()), Some(bought.batch)))
     }
 
     /// The balances of all accounts.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::batch::Chosen;
 use super::{Disk, fault};
 use crate::pods::keeper::{Deposit, Placed};
 use crate::pods::{Batch, PodsError};
@@ -16,6 +17,8 @@ use crate::swarm::{Address, Reference, SwarmError};
 pub(super) struct DiskDeposit<'d> {
     disk: &'d Disk,
     batch: u32,
+    /// The batch's id.
+    id: String,
     bought: Option<Batch>,
     /// Why the last `put` failed, in the words of pods.
     failed: Mutex<Option<PodsError>>,
@@ -23,17 +26,18 @@ pub(super) struct DiskDeposit<'d> {
 
 impl<'d> DiskDeposit<'d> {
     pub(super) fn begin(disk: &'d Disk, wallet: Owner) -> Result<Self, PodsError> {
-        let (batch, bought) = disk.choose_batch(wallet)?;
+        let (chosen, bought) = disk.choose_batch(wallet)?;
         Ok(Self {
             bought,
-            ..Self::with(disk, batch)
+            ..Self::with(disk, chosen)
         })
     }
 
-    pub(super) fn with(disk: &'d Disk, batch: u32) -> Self {
+    pub(super) fn with(disk: &'d Disk, (batch, id): Chosen) -> Self {
         Self {
             disk,
             batch,
+            id,
             bought: None,
             failed: Mutex::default(),
         }
@@ -46,7 +50,7 @@ impl ChunkStore for DiskDeposit<'_> {
     }
 
     fn put(&self, chunks: &[(Address, &[u8])]) -> Result<(), StoreFault> {
-        self.disk.put(self.batch, chunks, false).map_err(|error| {
+        self.disk.put(self.batch, chunks).map_err(|error| {
             let fault = fault(&error);
             *self.failed.lock() = Some(error);
             fault
@@ -60,14 +64,7 @@ impl Deposit for DiskDeposit<'_> {
     }
 
     fn put_single_owner(&self, chunk: &Soc) -> Result<Placed, PodsError> {
-        let (address, bytes) = (chunk.address(), chunk.to_bytes());
-        if let Some(there) = self.disk.get(&address).map_err(SwarmError::from)?
-            && there != bytes
-        {
-            return Ok(Placed::Taken);
-        }
-        self.disk.put(self.batch, &[(address, &bytes)], true)?;
-        Ok(Placed::Kept)
+        self.disk.put_single_owner(self.batch, chunk)
     }
 
     fn settle(&self, _: &Reference) -> Result<(), PodsError> {
@@ -78,6 +75,10 @@ impl Deposit for DiskDeposit<'_> {
     fn finish(self: Box<Self>) -> Result<(), PodsError> {
         let mut writer = self.disk.writer.lock();
         self.disk.commit(&mut writer)
+    }
+
+    fn batch(&self) -> Option<&str> {
+        Some(&self.id)
     }
 
     fn bought(&self) -> Option<Batch> {

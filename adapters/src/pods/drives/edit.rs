@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use super::share::stamp_all;
 use super::transfer::Counted;
 use super::{At, Drives, RETRIES_MAX, explain_put};
 use crate::pods::keeper::{Deposit, Placed};
 use crate::pods::record::{Listed, SnapshotRecord};
 use crate::pods::tree::{self, Change, Tree, to_entry};
-use crate::pods::{Edit, Entry, FileMeta, PodName, PodPath, PodsError, Progress, Snapshot};
+use crate::pods::{Edit, Entry, FileMeta, PodName, PodPath, PodsError, Progress, Snapshot, reach};
 use crate::swarm::splitter::{SplitOptions, split};
 use crate::swarm::{Reference, SwarmError};
 
@@ -85,8 +86,15 @@ impl Draft {
                 .map_err(|error| explain_put(&*deposit, error))?;
             deposit.settle(&root)?;
             let (files, bytes) = (self.tree.files, self.tree.bytes);
-            let record = SnapshotRecord::new(&root, drives.now_s(), note, files, bytes)?;
             let records = listed.records()?;
+            if deposit.batch() != record.batch.as_deref() {
+                // Else what an older batch stamped would go when that expires.
+                stamp_all(drives, &*deposit, &root, reach::each)?;
+                records.stamp(&*drives.keeper, &*deposit, head + 1)?;
+                drives.stamp_list(&*deposit)?;
+            }
+            let record = SnapshotRecord::new(&root, drives.now_s(), note, files, bytes)?
+                .stamped_by(deposit.batch());
             let placed = records.put(&*deposit, &listed.signer()?, head + 1, &record)?;
             if placed == Placed::Kept {
                 deposit.finish()?;

@@ -15,7 +15,7 @@ use crate::pods::tree::{self, Change, Tree};
 use crate::pods::{EntryKind, ForkOf, PodInfo, PodName, PodPath, PodsError, Source, reach};
 use crate::swarm::feed::Feed;
 use crate::swarm::soc::{self, Soc};
-use crate::swarm::{Address, Reference, SwarmError};
+use crate::swarm::{Address, Redundancy, Reference, SwarmError};
 
 /// How many chunks are stamped at a time.
 const STAMPED_AT_A_TIME: usize = 4_096;
@@ -33,9 +33,17 @@ pub(super) enum Share {
         seal: Option<String>,
     },
     /// One state of a directory.
-    Directory { name: String, root: String },
+    Directory {
+        name: String,
+        root: String,
+        redundancy: u8,
+    },
     /// One state of a file: a manifest with nothing else in it.
-    File { name: String, root: String },
+    File {
+        name: String,
+        root: String,
+        redundancy: u8,
+    },
 }
 
 /// Where a key's share is, whose it is, and what seals it.
@@ -63,6 +71,12 @@ pub(super) fn open(keeper: &dyn Keeper, key: &Secret) -> Result<Option<Share>, P
     serde_json::from_slice(&json)
         .map(Some)
         .map_err(|error| damaged(error.to_string()))
+}
+
+/// What names a root, if it is of a level that is supported.
+fn supported(root: &str, redundancy: u8) -> Result<Reference, PodsError> {
+    Redundancy::from_level(redundancy)?.supported()?;
+    Ok(root.parse()?)
 }
 
 impl Share {
@@ -118,18 +132,26 @@ impl Share {
                     records: Some(records),
                 })
             }
-            Self::Directory { name, root } => Ok(Resolved {
+            Self::Directory {
+                name,
+                root,
+                redundancy,
+            } => Ok(Resolved {
                 from: from.to_owned(),
                 name,
-                root: root.parse()?,
+                root: supported(&root, redundancy)?,
                 shape: Shape::Directory,
                 live: false,
                 owner: None,
                 records: None,
             }),
-            Self::File { name, root } => Ok(Resolved {
+            Self::File {
+                name,
+                root,
+                redundancy,
+            } => Ok(Resolved {
                 from: from.to_owned(),
-                root: root.parse()?,
+                root: supported(&root, redundancy)?,
                 shape: Shape::File(tree::checked(name.as_bytes())?),
                 name,
                 live: false,
@@ -206,9 +228,18 @@ impl Drives {
         };
         let key = self.key.derive(purpose, &about);
         let root = root.to_string();
+        let redundancy = Redundancy::None.level();
         let share = match kind {
-            EntryKind::File => Share::File { name, root },
-            EntryKind::Directory => Share::Directory { name, root },
+            EntryKind::File => Share::File {
+                name,
+                root,
+                redundancy,
+            },
+            EntryKind::Directory => Share::Directory {
+                name,
+                root,
+                redundancy,
+            },
         };
         share.put(deposit, &key)?;
         Ok(key.to_hex())
