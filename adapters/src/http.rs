@@ -9,7 +9,9 @@
 //! * Redirections are not followed and proxies are not asked for loopback.
 //! * Only `http` is spoken. A server elsewhere is reached through a tunnel, which also authenticates it.
 
+mod answer;
 mod backoff;
+mod body;
 mod credentials;
 mod error;
 mod request;
@@ -26,11 +28,13 @@ use std::sync::{Arc, LazyLock};
 
 use reqwest::{Method, Url};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
+pub use answer::Answer;
 pub use backoff::Patience;
 pub use credentials::{Credentials, CredentialsError, Login, Secret};
 pub use error::HttpError;
-pub use request::{Answer, File, Request};
+pub use request::{File, Request};
 
 /// Largest piece of a body that is handed on at once, in bytes.
 pub const PIECE_BYTES: usize = 64 * 1024;
@@ -194,10 +198,19 @@ fn is_loopback(base: &Url) -> bool {
     })
 }
 
-/// Waits for what the mover's thread does.
+/// Waits for something.
 fn wait<T>(future: impl Future<Output = T>) -> Result<T, HttpError> {
-    match &*MOVER {
-        Ok(mover) => Ok(mover.block_on(future)),
-        Err(error) => Err(HttpError::Thread(error.to_string())),
-    }
+    Ok(mover()?.block_on(future))
+}
+
+/// Has something done while the caller does something else.
+fn spawn<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> Result<JoinHandle<T>, HttpError> {
+    Ok(mover()?.spawn(future))
+}
+
+fn mover() -> Result<&'static Runtime, HttpError> {
+    let mover = MOVER.as_ref();
+    mover.map_err(|error| HttpError::Thread(error.to_string()))
 }

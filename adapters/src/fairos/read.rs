@@ -382,10 +382,9 @@ fn copy_range(
             )));
         };
         let until = at + piece.len() as u64;
-        let from = range.start.clamp(at, until) - at;
-        let to = range.end.clamp(at, until) - at;
-        // Both are within the piece, so they fit.
-        let wanted = piece.slice(from as usize..(to.max(from)) as usize);
+        let from = within(&piece, range.start, at);
+        let to = within(&piece, range.end, at).max(from);
+        let wanted = piece.slice(from..to);
         out.write_all(&wanted).map_err(|error| PodsError::Io {
             what: "what was read cannot be written".to_owned(),
             error,
@@ -398,6 +397,12 @@ fn copy_range(
         }
     }
     Ok(written)
+}
+
+/// Where an offset of a file is in a piece of it that begins at `at`; its nearest end, if it is not in there.
+fn within(piece: &[u8], offset: u64, at: u64) -> usize {
+    let inside = usize::try_from(offset.saturating_sub(at));
+    inside.unwrap_or(usize::MAX).min(piece.len())
 }
 
 /// An entry of a listing; a name that would lead elsewhere is damage, or an attack.

@@ -23,8 +23,8 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            answer: Duration::from_secs(120),
-            stall: Duration::from_secs(60),
+            answer: Duration::from_mins(2),
+            stall: Duration::from_mins(1),
             attempts: 5,
             wait_first: Duration::from_millis(100),
             wait_max: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,15 +9,14 @@ use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
 
+use super::body::{fits, pipe, read_piece};
 use super::error::cause;
-use super::{
-    Http, HttpError, JSON_BYTES_MAX, MESSAGE_BYTES_MAX, PIECE_BYTES, PIECES_MAX, Secret, wait,
-};
+use super::{Answer, Http, HttpError, Secret, spawn, wait};
 
 /// What is asked of a server: built up, then sent once by one of the `send…` methods.
 #[must_use = "a request does nothing until it is sent"]
@@ -157,7 +156,7 @@ impl<'h> Request<'h> {
                 self.headers.insert(HeaderName::from_static(name), value);
             }
             Err(_) => {
-                self.flaw = Some(format!("the header `{name}` has characters that it cannot"))
+                self.flaw = Some(format!("the header `{name}` has characters that it cannot"));
             }
         }
     }
@@ -304,7 +303,7 @@ impl<'h> Request<'h> {
         input: &mut dyn Read,
         pieces: mpsc::Sender<io::Result<Bytes>>,
     ) -> Result<Answer, HttpError> {
-        let mut sending = Sending(wait(async { tokio::spawn(request.send()) })?);
+        let mut sending = Sending(spawn(request.send())?);
         let early = self.feed(bytes, input, pieces, &mut sending)?;
         let is_early = early.is_some();
         let within = self.answer_within;
@@ -339,7 +338,10 @@ impl<'h> Request<'h> {
         let mut left = bytes;
         loop {
             let piece = match read_piece(input).and_then(|piece| fits(piece, &mut left)) {
-                Ok(piece) if piece.is_empty() => return Ok(None),
+                Ok(piece) if piece.is_empty() => {
+                    drop(pieces); // which ends the body
+                    return Ok(None);
+                }
                 Ok(piece) => piece,
                 Err(error) => {
                     // The body must break off: without this it could look complete.
@@ -451,10 +453,10 @@ impl<'h> Request<'h> {
 }
 
 /// What a task that sent a request ended with.
-type Answered = Result<reqwest::Result<Response>, tokio::task::JoinError>;
+type Answered = Result<reqwest::Result<Response>, JoinError>;
 
 /// A request on its way; it is abandoned with this.
-struct Sending(tokio::task::JoinHandle<reqwest::Result<Response>>);
+struct Sending(JoinHandle<reqwest::Result<Response>>);
 
 impl Drop for Sending {
     fn drop(&mut self) {
@@ -503,181 +505,4 @@ enum Reached {
     Maybe,
     /// It was judged or took too long, and would be again.
     Refused,
-}
-
-/// What a server said: a success, with a body that has not been read yet.
-pub struct Answer {
-    server: String,
-    what: String,
-    stall: Duration,
-    response: Response,
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("what", &self.what)
-            .field("status", &self.status())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Answer {
-    /// Its status, from 200 to 299.
-    pub fn status(&self) -> u16 {
-        self.response.status().as_u16()
-    }
-
-    /// One of its headers, without blanks around it.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let value = self.response.headers().get(name)?;
-        Some(value.to_str().ok()?.trim())
-    }
-
-    /// How long its body is, if it says so.
-    pub fn content_length(&self) -> Option<u64> {
-        self.header(CONTENT_LENGTH.as_str())?.parse().ok()
-    }
-
-    /// Reads its body as JSON, whatever type it says it has: FairOS-DFS puts a blank in front of it.
-    ///
-    /// # Errors
-    /// [`HttpError::Answer`] for what is no JSON or none of the kind, or over [`JSON_BYTES_MAX`] bytes.
-    pub fn json<T: DeserializeOwned>(self) -> Result<T, HttpError> {
-        let (server, what, status) = (self.server.clone(), self.what.clone(), self.status());
-        let body = self.bytes(JSON_BYTES_MAX)?;
-        serde_json::from_slice(&body).map_err(|error| HttpError::Answer {
-            server,
-            what,
-            status,
-            why: error.to_string(),
-        })
-    }
-
-    /// Reads its body into memory.
-    ///
-    /// # Errors
-    /// [`HttpError::Answer`] if it has more than `max` bytes.
-    pub fn bytes(mut self, max: usize) -> Result<Bytes, HttpError> {
-        let mut body = Vec::new();
-        while let Some(piece) = self.piece()? {
-            if body.len() + piece.len() > max {
-                return Err(self.senseless(format!("it has more than {max} bytes")));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body.into())
-    }
-
-    /// Writes its body to `out` as it comes, and says how many bytes there were.
-    ///
-    /// # Errors
-    /// [`HttpError::Output`], or [`HttpError::Unreachable`] if it breaks off.
-    pub fn copy_to(mut self, out: &mut dyn Write) -> Result<u64, HttpError> {
-        let mut copied = 0;
-        while let Some(piece) = self.piece()? {
-            out.write_all(&piece).map_err(HttpError::Output)?;
-            copied += piece.len() as u64;
-        }
-        Ok(copied)
-    }
-
-    /// The next piece of its body, as it came; none at its end.
-    ///
-    /// # Errors
-    /// [`HttpError::Unreachable`] if it breaks off, or nothing comes for too long.
-    pub fn piece(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let (stall, response) = (self.stall, &mut self.response);
-        let why = match wait(async { tokio::time::timeout(stall, response.chunk()).await })? {
-            Ok(Ok(piece)) => return Ok(piece),
-            Ok(Err(error)) => cause(&error),
-            Err(_) => format!("nothing came for {} s", stall.as_secs()),
-        };
-        Err(HttpError::Unreachable {
-            server: self.server.clone(),
-            what: self.what.clone(),
-            why,
-        })
-    }
-
-    fn senseless(&self, why: String) -> HttpError {
-        HttpError::Answer {
-            server: self.server.clone(),
-            what: self.what.clone(),
-            status: self.status(),
-            why,
-        }
-    }
-
-    /// What a refusal says: the `message` of its JSON, or else its text; never more than a few lines.
-    fn message(mut self) -> String {
-        let mut body = Vec::new();
-        while let Ok(Some(piece)) = self.piece() {
-            let room = MESSAGE_BYTES_MAX - body.len();
-            body.extend_from_slice(&piece[..piece.len().min(room)]);
-            if body.len() == MESSAGE_BYTES_MAX {
-                break;
-            }
-        }
-        message(&body).unwrap_or_else(|| match self.response.status().canonical_reason() {
-            Some(reason) => reason.to_lowercase(),
-            None => "nothing".to_owned(),
-        })
-    }
-}
-
-/// What the body of a refusal says, on one line; none if it says nothing.
-pub(super) fn message(body: &[u8]) -> Option<String> {
-    /// Longest message that is shown, in characters.
-    const SHOWN_MAX: usize = 500;
-    #[derive(serde::Deserialize)]
-    struct Told {
-        message: String,
-    }
-    let text = match serde_json::from_slice::<Told>(body) {
-        Ok(told) => told.message,
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
-    };
-    let blank = |c: char| c.is_whitespace() || c.is_control();
-    let words: Vec<_> = text.split(blank).filter(|word| !word.is_empty()).collect();
-    let line: String = words.join(" ").chars().take(SHOWN_MAX).collect();
-    (!line.is_empty()).then_some(line)
-}
-
-/// A body, and where its pieces go in.
-fn pipe() -> (mpsc::Sender<io::Result<Bytes>>, Body) {
-    let (pieces, taken) = mpsc::channel(PIECES_MAX);
-    let stream = futures_util::stream::unfold(taken, async |mut taken: mpsc::Receiver<_>| {
-        let piece: io::Result<Bytes> = taken.recv().await?;
-        Some((piece, taken))
-    });
-    (pieces, Body::wrap_stream(stream))
-}
-
-/// Reads a piece that is as large as can be; an empty one at the end.
-fn read_piece(input: &mut dyn Read) -> io::Result<Bytes> {
-    let mut piece = Vec::with_capacity(PIECE_BYTES);
-    input.take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
-    Ok(piece.into())
-}
-
-/// Checks a piece against what is left of the length that was told; an empty one is the end.
-fn fits(piece: Bytes, left: &mut Option<u64>) -> io::Result<Bytes> {
-    let Some(left) = left else {
-        return Ok(piece);
-    };
-    match left.checked_sub(piece.len() as u64) {
-        None => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is longer than it was said to be",
-        )),
-        Some(missing) if piece.is_empty() && missing > 0 => Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            format!("{missing} bytes are missing at its end"),
-        )),
-        Some(rest) => {
-            *left = rest;
-            Ok(piece)
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::request::message;
+use super::answer::message;
 use super::scripted::{AT_ONCE, Heard, answer, server};
 use super::{Credentials, File, Http, HttpError, Patience, Secret};
 use crate::pods::PodsError;

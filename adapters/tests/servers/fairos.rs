@@ -1,101 +1,14 @@
-//! Pods kept by the real FairOS-DFS: users, pods, directories, files, shares, forks.
+//! Pods kept by the real FairOS-DFS: users, pods, directories, files.
 
-use std::io::Read;
+use std::io::Read as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use adapters::fairos::Fairos;
 use adapters::http::{Login, Secret};
-use adapters::pods::{
-    Edit, Entry, EntryKind, FileMeta, PodName, PodPath, Pods, PodsError, Progress, Quiet, Source,
-};
+use adapters::pods::{Edit, FileMeta, PodPath, Pods as _, PodsError, Progress, Quiet, Source};
 
 use crate::start;
-
-/// The password of every user here.
-const PASSWORD: &str = "correct horse battery";
-
-/// Somebody who is known to the server, in a session of their own; none where there is no server.
-pub(crate) fn session(name: &str) -> Option<Fairos> {
-    let address = &start::servers()?.fairos;
-    let login = Login {
-        user: name.to_owned(),
-        password: Secret::new(PASSWORD),
-    };
-    Some(Fairos::new(address, login).unwrap())
-}
-
-/// A new user of the server; none where there is no server.
-pub(crate) fn user(name: &str) -> Option<Fairos> {
-    let fairos = session(name)?;
-    let account = fairos.sign_up(None).unwrap();
-    assert_eq!(account.address.len(), 42);
-    assert_eq!(account.mnemonic.reveal().split(' ').count(), 12);
-    Some(fairos)
-}
-
-pub(crate) fn pod(name: &str) -> PodName {
-    name.parse().unwrap()
-}
-
-pub(crate) fn path(text: &str) -> PodPath {
-    text.parse().unwrap()
-}
-
-/// Writes a file of a pod.
-pub(crate) fn put(fairos: &Fairos, name: &str, at: &str, bytes: &[u8]) -> Entry {
-    let meta = FileMeta {
-        bytes: Some(bytes.len() as u64),
-        ..FileMeta::default()
-    };
-    let mut edit = fairos.edit(&pod(name)).unwrap();
-    let entry = edit
-        .write(&path(at), &meta, &mut &bytes[..], &Quiet)
-        .unwrap();
-    edit.commit("put").unwrap();
-    entry
-}
-
-/// Reads a file of a source.
-pub(crate) fn get(fairos: &Fairos, from: &Source, at: &str) -> Result<Vec<u8>, PodsError> {
-    let mut out = Vec::new();
-    let read = fairos.read(from, &path(at), None, &mut out, &Quiet)?;
-    assert_eq!(read, out.len() as u64);
-    Ok(out)
-}
-
-/// All that is in a source: `path/` of directories, `path=length` of files.
-pub(crate) fn tree(fairos: &Fairos, from: &Source) -> Vec<String> {
-    let entries = fairos.walk(from, &PodPath::root()).unwrap();
-    let line = |entry: Entry| match entry.kind {
-        EntryKind::Directory => format!("{}/", entry.path),
-        EntryKind::File => format!("{}={}", entry.path, entry.bytes),
-    };
-    entries.into_iter().map(line).collect()
-}
-
-/// An error and its hint, without the server's address.
-pub(crate) fn told<T>(result: Result<T, PodsError>) -> String {
-    let Err(error) = result else {
-        panic!("that should have been refused");
-    };
-    let hint = error.hint().map(|hint| format!(" | {hint}"));
-    let text = format!("{error}{}", hint.unwrap_or_default());
-    let address = &start::servers().unwrap().fairos;
-    text.replace(address, "HOST")
-}
-
-/// Bytes that are no repetition of one another.
-pub(crate) fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let word = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    let words = std::iter::repeat_with(word).take(bytes.div_ceil(8));
-    words.flatten().take(bytes).collect()
-}
+use crate::users::{PASSWORD, get, noise, path, pod, put, session, told, tree, user};
 
 #[test]
 fn a_user_signs_up_once_and_logs_in_with_the_password() {
@@ -393,13 +306,13 @@ fn a_tree_is_uploaded_changed_and_removed() {
         ("/payload/b/1.txt", "three"),
     ] {
         let program = FileMeta {
-            executable: at.ends_with(".sh"),
+            executable: at == "/script/run.sh",
             ..meta.clone()
         };
         let entry = edit
             .write(&path(at), &program, &mut text.as_bytes(), &Quiet)
             .unwrap();
-        assert_eq!(entry.executable, at.ends_with(".sh"), "{at}");
+        assert_eq!(entry.executable, at == "/script/run.sh", "{at}");
     }
     edit.make_directory(&path("/output/logs")).unwrap();
     edit.make_directory(&path("/output")).unwrap();
@@ -506,127 +419,4 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
     insta::assert_snapshot!(told(ana.list(&then, &PodPath::root())), @"FairOS-DFS at http://HOST cannot read a pod as it was | the embedded store and Bee keep snapshots");
     drop(edit);
     assert_eq!(tree(&ana, &here), before);
-}
-
-#[test]
-fn a_shared_pod_is_read_and_forked_by_somebody_else() {
-    let (Some(ana), Some(ben)) = (user("giver"), user("taker")) else {
-        return;
-    };
-    ana.create(&pod("books"), false).unwrap();
-    put(&ana, "books", "/a.txt", b"alpha");
-    put(&ana, "books", "/empty", b"");
-    put(&ana, "books", "/deep/er/b.bin", &noise(2_345_678));
-    let key = ana.share(&pod("books"), &PodPath::root()).unwrap();
-    assert_eq!(key.len(), 64);
-
-    let found = ben.find(&key).unwrap();
-    assert_eq!(
-        (found.name.as_str(), found.kind, found.live),
-        ("books", EntryKind::Directory, true)
-    );
-    let owner = ana.address().unwrap().to_lowercase();
-    assert_eq!(found.owner.as_deref(), owner.strip_prefix("0x"));
-    let shared = Source::Reference(key.clone());
-    let all = [
-        "/a.txt=5",
-        "/deep/",
-        "/deep/er/",
-        "/deep/er/b.bin=2345678",
-        "/empty=0",
-    ];
-    assert_eq!(tree(&ben, &shared), all);
-    assert_eq!(get(&ben, &shared, "/a.txt").unwrap(), b"alpha");
-    assert_eq!(get(&ben, &shared, "/empty").unwrap(), b"");
-    let mut out = Vec::new();
-    ben.read(
-        &shared,
-        &path("/deep/er/b.bin"),
-        Some(1_000_000..1_000_010),
-        &mut out,
-        &Quiet,
-    )
-    .unwrap();
-    assert_eq!(out, noise(2_345_678)[1_000_000..1_000_010]);
-    insta::assert_snapshot!(told(get(&ben, &shared, "/no")), @"`the shared pod` has no `/no`");
-    insta::assert_snapshot!(told(ben.list(&shared, &path("/no"))), @"`the shared pod` has no `/no`");
-    insta::assert_snapshot!(told(ben.list(&shared, &path("/a.txt"))), @"`/a.txt` is a file, not a directory");
-
-    let fork = ben.fork(&shared, &pod("mine")).unwrap();
-    let parent = fork.parent.unwrap();
-    assert_eq!(
-        (parent.name.as_str(), parent.reference.as_str()),
-        ("books", key.as_str())
-    );
-    let mine = Source::pod(&pod("mine"));
-    assert_eq!(tree(&ben, &mine), all);
-    assert!(get(&ben, &mine, "/deep/er/b.bin").unwrap() == noise(2_345_678));
-    put(&ben, "mine", "/a.txt", b"my own");
-    assert_eq!(
-        get(&ana, &Source::pod(&pod("books")), "/a.txt").unwrap(),
-        b"alpha"
-    );
-    insta::assert_snapshot!(told(ben.fork(&shared, &pod("mine"))), @"there is a pod `mine` already");
-    assert_eq!(
-        get(&ben, &mine, "/a.txt").unwrap(),
-        b"my own",
-        "a taken name is left alone"
-    );
-
-    put(&ana, "books", "/later", b"!");
-    assert_eq!(
-        get(&ben, &shared, "/later").unwrap(),
-        b"!",
-        "the reference is live"
-    );
-    assert_eq!(tree(&ben, &mine).len(), all.len(), "the fork is not");
-}
-
-#[test]
-fn a_pod_is_forked_by_its_owner() {
-    let Some(ana) = user("forker") else {
-        return;
-    };
-    ana.create(&pod("one"), false).unwrap();
-    put(&ana, "one", "/d/f", b"text");
-    put(&ana, "one", "/e", b"");
-    ana.create(&pod("nothing"), false).unwrap();
-    let one = Source::pod(&pod("one"));
-    let fork = ana.fork(&one, &pod("two")).unwrap();
-    assert_eq!(fork.parent.unwrap().name, "one");
-    assert_eq!(tree(&ana, &Source::pod(&pod("two"))), tree(&ana, &one));
-    ana.fork(&Source::pod(&pod("nothing")), &pod("nothing else"))
-        .unwrap();
-    assert_eq!(tree(&ana, &Source::pod(&pod("nothing else"))), [""; 0]);
-    assert_eq!(ana.pods().unwrap().len(), 4);
-}
-
-#[test]
-fn a_shared_file_is_found_and_forked() {
-    let (Some(ana), Some(ben)) = (user("file-giver"), user("file-taker")) else {
-        return;
-    };
-    ana.create(&pod("p"), false).unwrap();
-    put(&ana, "p", "/d/a b.txt", b"shared");
-    put(&ana, "p", "/secret", b"not shared");
-    let key = ana.share(&pod("p"), &path("/d/a b.txt")).unwrap();
-    assert_eq!(key.len(), 128);
-    let found = ben.find(&key).unwrap();
-    assert_eq!(
-        (found.name.as_str(), found.kind, found.live),
-        ("a b.txt", EntryKind::File, false)
-    );
-    let shared = Source::Reference(key.clone());
-    assert_eq!(tree(&ben, &shared), ["/a b.txt=6"]);
-    insta::assert_snapshot!(told(get(&ben, &shared, "/a b.txt")), @"FairOS-DFS at http://HOST cannot read a file by its reference alone | fork it first, and read the fork");
-    ben.fork(&shared, &pod("received")).unwrap();
-    let received = Source::pod(&pod("received"));
-    assert_eq!(tree(&ben, &received), ["/a b.txt=6"]);
-    assert_eq!(get(&ben, &received, "/a b.txt").unwrap(), b"shared");
-    put(&ana, "p", "/d/a b.txt", b"changed");
-    assert_eq!(
-        get(&ben, &received, "/a b.txt").unwrap(),
-        b"shared",
-        "it is one state"
-    );
 }

@@ -4,8 +4,8 @@ use adapters::http::{Http, Patience};
 use adapters::pods::{PodPath, Pods, Source};
 use serde_json::{Value, json};
 
-use crate::fairos::{get, path, pod, put, session, told, tree, user};
 use crate::start;
+use crate::users::{get, path, pod, put, session, told, tree, user};
 
 /// A call of the server without the client that is tested: its status and what it says.
 fn raw(token: &str, method: &str, at: &[&str], body: &Value) -> Value {

@@ -3,7 +3,9 @@
 
 mod fairos;
 mod fairos_bugs;
+mod fairos_shares;
 mod start;
+mod users;
 
 use adapters::http::{Http, Patience};
 

@@ -4,10 +4,10 @@
 //! them there is also what keeps them away from the network. One pair serves all tests of a process and ends with
 //! it; tests keep apart by users, pods and contents.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 
 use serde::Deserialize;
 
@@ -28,18 +28,23 @@ struct Running {
 
 static RUNNING: LazyLock<Result<Running, String>> = LazyLock::new(start);
 
-/// The servers; none where they cannot be had, which is said.
+/// The servers; none where they cannot be had, which is said once.
 ///
 /// # Panics
 /// Where they cannot be had and `CI` is `true`: there they must.
 pub(crate) fn servers() -> Option<&'static Servers> {
+    static SAID: Once = Once::new();
     match &*RUNNING {
         Ok(running) => Some(&running.servers),
         Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
             panic!("no FairOS-DFS to test against: {why}")
         }
         Err(why) => {
-            eprintln!("skipped: no FairOS-DFS to test against: {why}");
+            // Not by a macro: what these print is shown only for tests that fail.
+            SAID.call_once(|| {
+                let said = format!("skipped: no FairOS-DFS to test against: {why}\n");
+                let _ = std::io::stderr().write_all(said.as_bytes());
+            });
             None
         }
     }
@@ -73,16 +78,14 @@ fn start() -> Result<Running, String> {
         let read = BufReader::new(output).read_line(&mut said);
         read.map_err(|error| error.to_string())?;
     }
-    match serde_json::from_str(&said) {
-        Ok(servers) => Ok(Running {
+    if let Ok(servers) = serde_json::from_str(&said) {
+        return Ok(Running {
             servers,
             _runner: runner,
-        }),
-        Err(_) => {
-            let ended = runner
-                .wait_with_output()
-                .map_err(|error| error.to_string())?;
-            Err(String::from_utf8_lossy(&ended.stderr).trim().to_owned())
-        }
+        });
     }
+    let ended = runner
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
+    Err(String::from_utf8_lossy(&ended.stderr).trim().to_owned())
 }
