@@ -10,8 +10,8 @@
 //! * The parent of a fork is told by [`Pods::fork`] and not kept.
 //!
 //! The server reports some things as done that are not, and some of its calls damage its own lists. So whatever
-//! changes something reads it back, directories are moved and removed in the only ways that are safe ([`edit`]),
-//! nothing below a file is asked for ([`read`]), and references are opened before they are forked.
+//! changes something reads it back, directories are moved and removed in the only ways that are safe (`edit`),
+//! nothing below a file is asked for (`read`), and references are opened before they are forked.
 
 mod api;
 mod edit;
@@ -159,9 +159,12 @@ impl Fairos {
         // Asking for the address of a closed pod would open it.
         let closed = self.closed.lock().get(name).cloned();
         let open = closed.is_none();
-        let owner = match closed {
-            Some(address) => address,
-            None => self.api.pod_stat(name)?.address,
+        let owner = if let Some(address) = closed {
+            address
+        } else {
+            let address = self.api.pod_stat(name)?.address;
+            self.opened.lock().insert(name.to_owned()); // by that question
+            address
         };
         Ok(PodInfo {
             name: name.to_owned(),

@@ -1,5 +1,7 @@
 //! The calls of FairOS-DFS that are used here, one function each, and the session they need.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -17,6 +19,9 @@ const BLOCK_BYTES: u64 = 1_000_000;
 const LARGE_BLOCK_BYTES: u64 = 8_000_000;
 /// From how many bytes on a file is large: its list of blocks then has 100 entries.
 const LARGE_BYTES: u64 = 100 * BLOCK_BYTES;
+
+/// How long what moves a file or a whole pod may take: the server stores all of it before it answers.
+const LONG: Duration = Duration::from_mins(30);
 
 /// A server, and the session of one user with it.
 ///
@@ -162,6 +167,12 @@ impl Api {
         self.ask(|| self.http.post(path).json(body)).map(drop)
     }
 
+    /// Has something done that moves a whole pod.
+    fn order_long(&self, path: &[&str], body: &impl Serialize) -> Result<(), PodsError> {
+        self.ask(|| self.http.post(path).json(body).answer_within(LONG))
+            .map(drop)
+    }
+
     fn with_token<T>(
         &self,
         call: impl Fn(&Secret) -> Result<T, PodsError>,
@@ -203,9 +214,8 @@ impl Api {
 
     pub(super) fn pod_delete(&self, pod_name: &str) -> Result<(), PodsError> {
         self.ask(|| {
-            self.http
-                .delete(&["v1", "pod", "delete"])
-                .json(&OfPod { pod_name })
+            let request = self.http.delete(&["v1", "pod", "delete"]);
+            request.json(&OfPod { pod_name }).answer_within(LONG)
         })
         .map(drop)
     }
@@ -242,7 +252,7 @@ impl Api {
             pod_name,
             fork_name,
         };
-        self.order(&["v1", "pod", "fork"], &body)
+        self.order_long(&["v1", "pod", "fork"], &body)
     }
 
     /// The reference is one that was found to open: to text that is no reference the server answers with a success
@@ -252,7 +262,7 @@ impl Api {
             fork_name,
             pod_sharing_reference: reference,
         };
-        self.order(&["v1", "pod", "fork-from-reference"], &body)
+        self.order_long(&["v1", "pod", "fork-from-reference"], &body)
     }
 
     // Directories.
@@ -321,6 +331,7 @@ impl Api {
         ];
         let path = ["v1", "file", "upload"];
         let request = self.http.post(&path).bearer(&self.token()?);
+        let request = request.answer_within(LONG);
         let told: Uploaded = request.send_form(&fields, file)?.json()?;
         match told.responses.as_slice() {
             [one] if one.message == UploadedFile::DONE && one.file_name == name => Ok(()),

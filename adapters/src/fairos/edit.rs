@@ -9,6 +9,7 @@
 //! So a directory is emptied from its leaves up, each empty one is moved into the root under a name that is not
 //! taken, and is removed there; and a directory is moved by moving its files.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::Fairos;
@@ -32,6 +33,8 @@ pub(super) struct Changes<'f> {
     fairos: &'f Fairos,
     pod: PodName,
     tree: Tree<'f>,
+    /// The files that were written and are still to be there, with their lengths.
+    written: BTreeMap<PodPath, u64>,
 }
 
 impl<'f> Changes<'f> {
@@ -41,6 +44,7 @@ impl<'f> Changes<'f> {
             fairos,
             pod: pod.clone(),
             tree,
+            written: BTreeMap::new(),
         }
     }
 
@@ -240,7 +244,9 @@ impl Edit for Changes<'_> {
             return Err(PodsError::NotAFile(path.to_string()));
         }
         self.ensure_directory(&path.parent().unwrap_or_else(PodPath::root))?;
-        self.upload(path, meta, input, progress)
+        let entry = self.upload(path, meta, input, progress)?;
+        self.written.insert(path.clone(), entry.bytes);
+        Ok(entry)
     }
 
     fn make_directory(&mut self, path: &PodPath) -> Result<(), PodsError> {
@@ -250,6 +256,7 @@ impl Edit for Changes<'_> {
 
     fn remove(&mut self, path: &PodPath, recursive: bool) -> Result<(), PodsError> {
         let _changing = self.fairos.changing.lock();
+        self.written.retain(|written, _| !written.is_within(path));
         if self.tree.stat(path)?.kind == EntryKind::File {
             return self.remove_file(path);
         }
@@ -293,17 +300,25 @@ impl Edit for Changes<'_> {
     fn rename(&mut self, from: &PodPath, to: &PodPath) -> Result<(), PodsError> {
         let _changing = self.fairos.changing.lock();
         let entry = self.prepare(from, to)?;
+        self.written.retain(|written, _| !written.is_within(from));
         match entry.kind {
             EntryKind::File => self.move_file(from, to, entry.bytes),
             EntryKind::Directory => self.move_directory(from, to),
         }
     }
 
-    /// Reads back what the pod holds: everything was done already. `reference` is empty, since the server has no
+    /// Reads back what the pod holds, from the server's store and not from what its session knows, and makes sure that
+    /// all that was written is there: everything was done already. `reference` is empty, since the server has no
     /// snapshots, and `at` is when the newest entry was written.
     fn commit(self: Box<Self>, note: &str) -> Result<Snapshot, PodsError> {
         let read_back = self.fairos.tree(&Source::pod(&self.pod))?;
         let all = read_back.walk(&PodPath::root())?;
+        for (path, bytes) in &self.written {
+            let there = all.binary_search_by(|entry| entry.path.as_str().cmp(path.as_str()));
+            if !there.is_ok_and(|at| all[at].bytes == *bytes) {
+                return Err(self.not_done("POST /v1/file/upload", path, "is not what was written"));
+            }
+        }
         let files = all.iter().filter(|entry| entry.kind == EntryKind::File);
         let at = all.iter().map(|entry| entry.modified).max();
         Ok(Snapshot {

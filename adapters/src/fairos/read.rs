@@ -406,7 +406,11 @@ fn within(piece: &[u8], offset: u64, at: u64) -> usize {
 }
 
 /// An entry of a listing; a name that would lead elsewhere is damage, or an attack.
-fn entry(directory: &PodPath, kind: EntryKind, listed: Listed) -> Result<Entry, PodsError> {
+pub(super) fn entry(
+    directory: &PodPath,
+    kind: EntryKind,
+    listed: Listed,
+) -> Result<Entry, PodsError> {
     let bad = |why: String| {
         PodsError::Damaged(format!(
             "`{directory}` has an entry named `{}`: {why}",

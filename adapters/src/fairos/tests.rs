@@ -1,13 +1,15 @@
 //! Answers as they were recorded, in all their forms, and sessions that end: what the real server cannot be made to do.
 
 use super::Fairos;
+use super::api::Api;
+use super::read::entry;
 use super::wire::{
     DirectoryStat, FileReceived, FileStat, Listing, Meaning, PodList, PodReceived, Uploaded,
     meaning,
 };
 use crate::http::scripted::{answer, server};
-use crate::http::{Login, Secret};
-use crate::pods::{Pods as _, PodsError};
+use crate::http::{File, Login, Secret};
+use crate::pods::{EntryKind, PodPath, Pods as _, PodsError};
 
 fn parse<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -198,4 +200,83 @@ fn what_is_no_answer_is_told_as_that() {
     );
     assert!(error.hint().unwrap().contains("the right kind of server"));
     serving.join().unwrap();
+}
+
+/// The server answers with a success, whatever became of each file.
+#[test]
+fn an_upload_is_done_when_the_server_says_so_of_this_file() {
+    for (told, expected) in [
+        (
+            r#"[{"fileName":"f","message":"uploaded successfully"}]"#,
+            None,
+        ),
+        (
+            r#"[{"fileName":"f","message":"disk full"}]"#,
+            Some("disk full"),
+        ),
+        (
+            r#"[{"fileName":"g","message":"uploaded successfully"}]"#,
+            Some("it stored `f` as `g`"),
+        ),
+        ("[]", Some("it tells of 0 files instead of one")),
+        ("null", Some("it tells of 0 files instead of one")),
+    ] {
+        let uploaded = answer("200 OK", "", &format!(r#"{{"Responses":{told}}}"#));
+        let (address, serving) = server(vec![admitted("t"), uploaded]);
+        let login = Login {
+            user: "ana".to_owned(),
+            password: Secret::new("p4ssword"),
+        };
+        let file = File {
+            field: "files",
+            name: "f".to_owned(),
+            content_type: String::new(),
+            bytes: None,
+            input: &mut &b"text"[..],
+        };
+        let done = Api::new(&address, login)
+            .unwrap()
+            .file_upload("p", "/", file);
+        let said = done.err().map(|error| error.to_string());
+        let ending = expected.map(|why| format!("answered 200 to `POST /v1/file/upload`: {why}"));
+        assert_eq!(said.is_some(), ending.is_some(), "{told}");
+        assert!(
+            said.unwrap_or_default()
+                .ends_with(&ending.unwrap_or_default()),
+            "{told}"
+        );
+        serving.join().unwrap();
+    }
+}
+
+/// Whoever shares a pod chooses the names in it.
+#[test]
+fn a_name_that_leads_elsewhere_is_refused() {
+    let of = |name: &str| {
+        let listed = format!(r#"{{"name":{}}}"#, serde_json::json!(name));
+        entry(
+            &"/d".parse::<PodPath>().unwrap(),
+            EntryKind::File,
+            parse(&listed),
+        )
+    };
+    assert_eq!(of("ok").unwrap().path, "/d/ok");
+    for name in [
+        "",
+        ".",
+        "..",
+        "/",
+        "a/b",
+        "../a",
+        "/etc",
+        "a\0b",
+        "a\nb",
+        &"x".repeat(256),
+    ] {
+        let refused = of(name).unwrap_err();
+        assert!(
+            matches!(refused, PodsError::Damaged(_)),
+            "{name}: {refused}"
+        );
+    }
 }

@@ -179,6 +179,11 @@ fn two_sessions_lose_nothing_of_each_other() {
     let two = session("sessions").unwrap();
     one.create(&pod("p"), false).unwrap();
     let here = Source::pod(&pod("p"));
+    assert_eq!(
+        two.pods().unwrap().len(),
+        1,
+        "asking for its address opens it"
+    );
     for round in 0..4 {
         put(&one, "p", &format!("/one {round}"), b"1");
         put(&two, "p", &format!("/two {round}"), b"2");
