@@ -7,7 +7,7 @@
 //! [`Local`] runs jobs on this machine. Read in this order: `local` (what the caller's process does), `order`
 //! (what it tells its children), `supervise` (the child that watches a job and ends all of it), `confine` (the
 //! grandchild that gives up what a job may not have, then becomes the job), `places` and `calls` (which files
-//! and which system calls are left), `wasi` (a module in place of a command), `census` (who belongs to a job). [`Capture`] is an [`Output`] that keeps
+//! and which system calls are left), `view` (a root of its own), `wasi` (a module in place of a command), `census` (who belongs to a job). [`Capture`] is an [`Output`] that keeps
 //! what is worth keeping.
 
 mod calls;
@@ -20,6 +20,7 @@ mod order;
 mod places;
 mod program;
 mod supervise;
+mod view;
 mod wasi;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Who belongs to a job, and what they use together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use rustix::process::Pid;
@@ -22,8 +22,9 @@ impl Census {
     /// Counts now. Who begins or ends meanwhile may be missed: it is taken again and again.
     pub(super) fn take() -> Self {
         let mut census = Self::default();
+        let family = Family::look();
         let mut known = BTreeSet::new();
-        let mut next = children("self");
+        let mut next = family.children("self");
         let mut ticks = Stat::read("self").map_or(0, |own| own.ended_ticks);
         while let Some(pid) = next.pop() {
             if !known.insert(pid) {
@@ -37,7 +38,7 @@ impl Census {
             census.tasks += stat.threads;
             ticks += stat.ticks + stat.ended_ticks;
             census.memory_bytes += stat.resident_pages * rustix::param::page_size() as u64;
-            next.extend(children(&name));
+            next.extend(family.children(&name));
         }
         census.cpu_s = ticks / rustix::param::clock_ticks_per_second().max(1);
         census
@@ -73,24 +74,59 @@ pub(super) fn tasks_of_user(user: u32) -> u64 {
     tasks.sum()
 }
 
-/// The children of all threads of a process.
-fn children(process: &str) -> Vec<i32> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
-        return Vec::new();
-    };
-    let mut children = Vec::new();
-    for task in tasks.flatten() {
-        let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        children.extend(
-            list.split_whitespace()
-                .filter_map(|pid| pid.parse::<i32>().ok()),
-        );
+/// Who whose child is.
+enum Family {
+    /// The kernel has lists of children.
+    Listed,
+    /// It was built without; then all processes are looked at.
+    Looked(BTreeMap<i32, Vec<i32>>),
+}
+
+impl Family {
+    fn look() -> Self {
+        if fs::exists("/proc/thread-self/children").unwrap_or(false) {
+            return Self::Listed;
+        }
+        let mut looked: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|name| name.parse::<i32>().ok());
+            let stat = name.to_str().and_then(Stat::read);
+            if let (Some(pid), Some(stat)) = (pid, stat) {
+                looked.entry(stat.parent).or_default().push(pid);
+            }
+        }
+        Self::Looked(looked)
     }
-    children
+
+    /// The children of a process, or of all its threads.
+    fn children(&self, process: &str) -> Vec<i32> {
+        match self {
+            Self::Listed => {
+                let tasks = fs::read_dir(format!("/proc/{process}/task"));
+                let tasks = tasks.into_iter().flatten().flatten();
+                let lists = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+                let parsed = |list: &str| {
+                    let pids = list.split_whitespace();
+                    pids.filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+                };
+                lists.flatten().flat_map(|list| parsed(&list)).collect()
+            }
+            Self::Looked(looked) => {
+                let pid = match process {
+                    "self" => Some(rustix::process::getpid().as_raw_nonzero().get()),
+                    other => other.parse().ok(),
+                };
+                let children = pid.and_then(|pid| looked.get(&pid));
+                children.cloned().unwrap_or_default()
+            }
+        }
+    }
 }
 
 /// What the kernel says of one process.
 struct Stat {
+    parent: i32,
     /// CPU time of it, and of its children that have ended.
     ticks: u64,
     ended_ticks: u64,
@@ -111,6 +147,7 @@ impl Stat {
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
+            parent: fields.get(4 - 3)?.parse().ok()?,
             ticks: field(14)? + field(15)?,
             ended_ticks: field(16)? + field(17)?,
             threads: field(20)?,
@@ -129,6 +166,7 @@ mod tests {
         let stat = Stat::parse(text).expect("a line as the kernel writes them");
         assert_eq!((stat.ticks, stat.ended_ticks), (30, 70));
         assert_eq!((stat.threads, stat.resident_pages), (5, 11));
+        assert_eq!(stat.parent, 1);
         assert!(Stat::parse("7 (cut").is_none());
     }
 }

@@ -20,7 +20,7 @@ use super::calls::Calls;
 use super::inherited::close_inherited;
 use super::order::{Order, Refused, Told, receive, send};
 use super::places::{self, Places};
-use super::{Cage, census, wasi};
+use super::{Cage, census, view, wasi};
 
 /// Open files of a process, at most.
 const FILES_MAX: u64 = 1024;
@@ -77,22 +77,27 @@ fn prepare(order: &Order) -> Result<(), Refused> {
         return Ok(());
     }
     let no_cage = |why: String| Refused::NoCage(why);
-    drop_privileges()
-        .map_err(|error| no_cage(format!("privileges cannot be given up: {error}")))?;
     let places = Places {
         directory: &order.directory,
         programs: &order.programs,
         system: order.cage == Cage::Os,
+        view: order.view,
         tcp_port: order.tcp_port,
     };
+    if order.view {
+        view::enter(&places).map_err(|error| Refused::NoView(format!("its view: {error}")))?;
+        chdir(&order.directory).map_err(|error| Refused::io("the job's directory", error))?;
+    }
+    drop_privileges()
+        .map_err(|error| no_cage(format!("privileges cannot be given up: {error}")))?;
     // A module is confined by its engine already; this is a second wall, where there is one.
     if order.cage == Cage::Os || places::available().is_ok() {
         places.confine().map_err(no_cage)?;
     }
     let calls = Calls {
         tcp: order.tcp_port.is_some(),
-        // The engine lets a module reach its own files only.
-        modes: order.cage == Cage::Wasi,
+        // Where nothing but its own files can be reached by name: so an engine does it, and a view.
+        modes: order.cage == Cage::Wasi || order.view,
     };
     calls.confine().map_err(no_cage)
 }

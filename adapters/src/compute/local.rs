@@ -41,6 +41,7 @@ pub struct Launcher {
 pub struct Local {
     launcher: Launcher,
     programs: Vec<PathBuf>,
+    view: bool,
 }
 
 impl Local {
@@ -49,7 +50,16 @@ impl Local {
         Self {
             launcher,
             programs: Vec::new(),
+            view: true,
         }
+    }
+
+    /// Has native commands see the system's root, with all else that confines them. Without this they see a root
+    /// of their own, where the system gives out namespaces, and there may change the modes of their files.
+    #[must_use]
+    pub const fn without_view(mut self) -> Self {
+        self.view = false;
+        self
     }
 
     /// Lets native commands read and run what is in further folders: of programs that the system does not have
@@ -97,6 +107,7 @@ impl Local {
                 Vec::new()
             },
             tcp_port: yagna.map(port_of).transpose()?,
+            view: self.view && cage == Cage::Os,
         })
     }
 }
@@ -220,8 +231,8 @@ fn may(job: &Job, order: &Order) -> Vec<String> {
         ],
         Cage::Os => vec![
             format!("reads, writes and runs files in {directory}"),
-            "reads and runs the system's programs and libraries (/usr, /bin, /lib, parts of /etc); sees that \
-             other files exist and their sizes, not what is in them"
+            "reads and runs the system's programs and libraries (/usr, /bin, /lib, parts of /etc); of other files it \
+             sees at most that they exist"
                 .to_owned(),
             match order.tcp_port {
                 None => "has no network and no sockets to other programs".to_owned(),

@@ -33,6 +33,8 @@ pub(super) struct Order {
     pub(super) programs: Vec<PathBuf>,
     /// The port it may connect to.
     pub(super) tcp_port: Option<u16>,
+    /// Whether it is to see a root of its own.
+    pub(super) view: bool,
 }
 
 impl fmt::Debug for Order {
@@ -80,6 +82,8 @@ pub(super) enum Report {
 pub(super) enum Refused {
     /// [`ComputeError::NoCage`].
     NoCage(String),
+    /// There are no roots of its own here; it can be started without.
+    NoView(String),
     /// [`ComputeError::NoProgram`].
     NoProgram(String),
     /// [`ComputeError::Module`].
@@ -97,7 +101,7 @@ impl Refused {
     pub(super) fn into_error(self, program: &str) -> ComputeError {
         let program = program.to_owned();
         match self {
-            Self::NoCage(why) => ComputeError::NoCage { why },
+            Self::NoCage(why) | Self::NoView(why) => ComputeError::NoCage { why },
             Self::NoProgram(why) => ComputeError::NoProgram { program, why },
             Self::Module(why) => ComputeError::Module {
                 module: program,

@@ -84,6 +84,9 @@ const DEVICES: [&str; 5] = [
     "/dev/urandom",
 ];
 
+/// Where processes that work together keep what they share.
+pub(super) const SHARED_MEMORY: &str = "/dev/shm";
+
 /// What is confined.
 #[derive(Debug)]
 pub(super) struct Places<'a> {
@@ -93,6 +96,8 @@ pub(super) struct Places<'a> {
     pub(super) programs: &'a [PathBuf],
     /// Whether it may read what the system has: a command, not a module.
     pub(super) system: bool,
+    /// Whether it sees a root of its own, with [`SHARED_MEMORY`] for its processes only.
+    pub(super) view: bool,
     /// The port it may connect to.
     pub(super) tcp_port: Option<u16>,
 }
@@ -124,6 +129,36 @@ fn handled() -> Result<Ruleset, RulesetError> {
 }
 
 impl Places<'_> {
+    /// All of them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.read().map(|(path, _)| path).chain([self.directory])
+    }
+
+    /// Whether what is at a path is the job's to change.
+    pub(super) fn is_written(&self, path: &Path) -> bool {
+        let is_read = self
+            .read()
+            .any(|(read, _)| path.starts_with(read) && read.starts_with(self.directory));
+        path.starts_with(self.directory) && !is_read || path == Path::new(SHARED_MEMORY)
+    }
+
+    /// Those that are read, with what may be done there.
+    fn read(&self) -> impl Iterator<Item = (&Path, BitFlags<AccessFs>)> {
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        let run = read | AccessFs::Execute;
+        let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
+        let system = |paths: &'static [&'static str]| {
+            let paths = if self.system { paths } else { &[] };
+            paths.iter().map(Path::new)
+        };
+        let programs = self.programs.iter().map(PathBuf::as_path);
+        (programs
+            .chain(system(&SYSTEM_PROGRAMS))
+            .map(move |path| (path, run)))
+        .chain(system(&SYSTEM_FILES).map(move |path| (path, read)))
+        .chain(system(&DEVICES).map(move |path| (path, write)))
+    }
+
     /// Confines this process, and all that come from it, to these places; there is no way back.
     ///
     /// The caller has one thread.
@@ -143,22 +178,14 @@ impl Places<'_> {
         rules = rules
             .add_rule(PathBeneath::new(directory, own))
             .map_err(failed)?;
-        let read = AccessFs::ReadFile | AccessFs::ReadDir;
-        let run = read | AccessFs::Execute;
-        let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
-        let system = |paths: &'static [&'static str]| {
-            let paths = if self.system { paths } else { &[] };
-            paths.iter().map(Path::new)
-        };
-        let programs = self
-            .programs
-            .iter()
-            .map(PathBuf::as_path)
-            .chain(system(&SYSTEM_PROGRAMS));
-        let reached = (programs.map(|path| (path, run)))
-            .chain(system(&SYSTEM_FILES).map(|path| (path, read)))
-            .chain(system(&DEVICES).map(|path| (path, write)));
-        for (path, access) in reached {
+        if self.view {
+            let shared =
+                PathFd::new(SHARED_MEMORY).map_err(|error| format!("Landlock: {error}"))?;
+            rules = rules
+                .add_rule(PathBeneath::new(shared, own & !AccessFs::Execute))
+                .map_err(failed)?;
+        }
+        for (path, access) in self.read() {
             // One that is not there needs no rule.
             let Ok(file) = PathFd::new(path) else {
                 continue;

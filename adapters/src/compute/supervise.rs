@@ -68,13 +68,19 @@ fn now() -> Duration {
 
 fn watched(control: &UnixStream, mut order: Order) -> Result<Report, Refused> {
     let temporary = Temporary::make(&mut order)?;
-    let began = now();
-    let mut job = Job::start(&order)?;
-    let cause = job.wait(control, &order.limits, began);
-    job.end_all();
-    let took = now().saturating_sub(began);
+    let (job, cause, took, told) = loop {
+        let began = now();
+        let mut job = Job::start(&order)?;
+        let cause = job.wait(control, &order.limits, began);
+        job.end_all();
+        let told = job.told();
+        // Nothing of it ran yet.
+        if !matches!(told, Some(Told::Refused(Refused::NoView(_)))) {
+            break (job, cause, now().saturating_sub(began), told);
+        }
+        order.view = false;
+    };
     drop(temporary);
-    let told = job.told();
     if let Some(Told::Refused(refused)) = told {
         return Err(refused);
     }

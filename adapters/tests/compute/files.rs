@@ -21,98 +21,111 @@ pub(crate) const TESTS: &[Test] = &[
         "temporary_files_go_with_the_job",
         temporary_files_go_with_the_job,
     ),
+    (
+        "memory_is_shared_within_the_job_only",
+        memory_is_shared_within_the_job_only,
+    ),
 ];
 
 fn its_directory_is_its_own() {
-    let ring = Ring::new();
-    ring.can(&["write", "a"]);
-    ring.can(&["read", "a"]);
-    ring.can(&["append", "a"]);
-    ring.can(&["truncate", "a"]);
-    ring.can(&["mkdir", "folder"]);
-    ring.can(&["rename", "a", "folder/b"]);
-    ring.can(&["link", "folder/b", "c"]);
-    ring.can(&["symlink", "c", "d"]);
-    ring.can(&["read", "d"]);
-    ring.can(&["read", text(&ring.directory().join("c"))]);
-    ring.can(&["remove", "d"]);
-    ring.can(&["run", "./probe", "as-a-probe", "read", "c"]);
-    assert_eq!(fs::read_to_string(ring.directory().join("c")).unwrap(), "");
+    for ring in Ring::both() {
+        ring.can(&["write", "a"]);
+        ring.can(&["read", "a"]);
+        ring.can(&["append", "a"]);
+        ring.can(&["truncate", "a"]);
+        ring.can(&["mkdir", "folder"]);
+        ring.can(&["rename", "a", "folder/b"]);
+        ring.can(&["link", "folder/b", "c"]);
+        ring.can(&["symlink", "c", "d"]);
+        ring.can(&["read", "d"]);
+        ring.can(&["read", text(&ring.directory().join("c"))]);
+        ring.can(&["remove", "d"]);
+        ring.can(&["run", "./probe", "as-a-probe", "read", "c"]);
+        assert_eq!(fs::read_to_string(ring.directory().join("c")).unwrap(), "");
+    }
 }
 
 fn nothing_outside_is_read() {
-    let ring = Ring::new();
-    let secret = ring.secret();
-    for path in [
-        "../secret",
-        text(&secret),
-        "/etc/shadow",
-        "/proc/1/environ",
-        "/proc/kmsg",
-        "/dev/kmsg",
-    ] {
-        if fs::metadata(ring.directory().join(path)).is_ok() {
-            ring.cannot(&["read", path]);
+    for ring in Ring::both() {
+        let secret = ring.secret();
+        for path in [
+            "../secret",
+            text(&secret),
+            "/etc/shadow",
+            "/proc/1/environ",
+            "/proc/kmsg",
+            "/dev/kmsg",
+        ] {
+            if fs::metadata(ring.directory().join(path)).is_ok() {
+                ring.cannot(&["read", path]);
+            }
         }
-    }
-    for path in [
-        "..", "/", "/tmp", "/root", "/home", "/var", "/proc", "/dev", "/sys", "/etc", "/run",
-    ] {
-        if fs::metadata(ring.directory().join(path)).is_ok() {
-            ring.cannot(&["list", path]);
+        for path in [
+            "..", "/", "/tmp", "/root", "/home", "/var", "/proc", "/dev", "/sys", "/etc", "/run",
+        ] {
+            if fs::metadata(ring.directory().join(path)).is_ok() {
+                ring.cannot(&["list", path]);
+            }
         }
+        ring.cannot(&["read-parent", "environ"]);
+        ring.cannot(&["read-parent", "cmdline"]);
+        ring.cannot(&["read-parent", "mem"]);
     }
-    ring.cannot(&["read-parent", "environ"]);
-    ring.cannot(&["read-parent", "cmdline"]);
-    ring.cannot(&["read-parent", "mem"]);
 }
 
 fn nothing_outside_is_written() {
-    let ring = Ring::new();
-    for path in [
-        "../new",
-        "/tmp/medium-was-here",
-        "/usr/medium-was-here",
-        "/dev/shm/medium-was-here",
-    ] {
-        ring.cannot(&["write", path]);
+    for ring in Ring::both() {
+        for path in ["../new", "/tmp/medium-was-here", "/usr/medium-was-here"] {
+            ring.cannot(&["write", path]);
+        }
+        for how in ["write", "append", "truncate", "remove"] {
+            ring.cannot(&[how, "../secret"]);
+        }
+        ring.cannot(&["mkdir", "../folder"]);
+        ring.cannot(&["rename", "probe", "../probe"]);
+        ring.cannot(&["rename", "../secret", "stolen"]);
+        ring.cannot(&["link", "../secret", "stolen"]);
+        ring.cannot(&["append", "/usr/bin/env"]);
+        assert_eq!(fs::read_to_string(ring.secret()).unwrap(), "secret");
+        assert_eq!(fs::read_dir(ring.outside.path()).unwrap().count(), 2);
     }
-    for how in ["write", "append", "truncate", "remove"] {
-        ring.cannot(&[how, "../secret"]);
-    }
-    ring.cannot(&["mkdir", "../folder"]);
-    ring.cannot(&["rename", "probe", "../probe"]);
-    ring.cannot(&["rename", "../secret", "stolen"]);
-    ring.cannot(&["link", "../secret", "stolen"]);
-    ring.cannot(&["append", "/usr/bin/env"]);
-    assert_eq!(fs::read_to_string(ring.secret()).unwrap(), "secret");
-    assert_eq!(fs::read_dir(ring.outside.path()).unwrap().count(), 2);
 }
 
 fn links_lead_nowhere() {
-    let ring = Ring::new();
-    ring.can(&["symlink", "../secret", "out"]);
-    ring.cannot(&["read", "out"]);
-    ring.cannot(&["append", "out"]);
-    ring.can(&["symlink", "..", "up"]);
-    ring.cannot(&["read", "up/secret"]);
-    ring.cannot(&["write", "up/new"]);
-    ring.cannot(&["run", "up/secret"]);
-    // Not even one that was there before, nor one in place of the directory's temporary folder.
-    std::os::unix::fs::symlink(ring.outside.path(), ring.directory().join(".tmp-0")).unwrap();
-    ring.cannot(&["read", ".tmp-0/secret"]);
-    assert!(ring.secret().exists());
+    for ring in Ring::both() {
+        ring.can(&["symlink", "../secret", "out"]);
+        ring.cannot(&["read", "out"]);
+        ring.cannot(&["append", "out"]);
+        ring.can(&["symlink", "..", "up"]);
+        ring.cannot(&["read", "up/secret"]);
+        ring.cannot(&["write", "up/new"]);
+        ring.cannot(&["run", "up/secret"]);
+        // Not even one that was there before, nor one in place of the directory's temporary folder.
+        std::os::unix::fs::symlink(ring.outside.path(), ring.directory().join(".tmp-0")).unwrap();
+        ring.cannot(&["read", ".tmp-0/secret"]);
+        assert!(ring.secret().exists());
+    }
 }
 
-/// Landlock does not see changes of modes, owners and times.
+/// Landlock does not see changes of modes, owners and times; where there is nothing but its own files, there is
+/// nothing to see.
 fn modes_outside_stay() {
-    let ring = Ring::new();
-    let about = fs::metadata(ring.secret()).unwrap();
-    ring.cannot(&["mode", "../secret"]);
-    ring.cannot(&["touch", "../secret"]);
-    let now = fs::metadata(ring.secret()).unwrap();
-    assert_eq!(now.permissions().mode(), about.permissions().mode());
-    assert_eq!(now.modified().unwrap(), about.modified().unwrap());
+    for ring in Ring::both() {
+        let about = fs::metadata(ring.secret()).unwrap();
+        ring.cannot(&["mode", "../secret"]);
+        ring.cannot(&["mode", "/usr/bin/env"]);
+        ring.can(&["write", "own"]);
+        if ring.has_view() {
+            ring.can(&["mode", "own"]);
+            ring.can(&["touch", "own"]);
+        } else {
+            ring.cannot(&["mode", "own"]);
+        }
+        ring.cannot(&["touch", "../secret"]);
+        let now = fs::metadata(ring.secret()).unwrap();
+        assert_eq!(now.permissions().mode(), about.permissions().mode());
+        assert_eq!(now.modified().unwrap(), about.modified().unwrap());
+    }
 }
 
 fn files_left_open_are_closed() {
@@ -189,4 +202,19 @@ fn temporary_files_go_with_the_job() {
         "{folder}"
     );
     assert!(fs::metadata(folder).is_err(), "it is gone");
+}
+
+fn memory_is_shared_within_the_job_only() {
+    let name = format!("/dev/shm/medium-test-{}", std::process::id());
+    for ring in Ring::both() {
+        if ring.has_view() {
+            ring.can(&["write", &name]);
+        } else {
+            ring.cannot(&["write", &name]);
+        }
+        // The next job does not find it, nor anybody else.
+        let ran = ring.probe(&["read", &name]);
+        assert_eq!(ran.done.end, End::Exit(1), "{}", ran.stderr);
+        assert!(fs::metadata(&name).is_err());
+    }
 }

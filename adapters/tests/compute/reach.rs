@@ -27,31 +27,33 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn there_is_no_network() {
-    let ring = Ring::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
-    ring.cannot(&["tcp", &listener.local_addr().unwrap().to_string()]);
-    ring.cannot(&["udp", &datagrams.local_addr().unwrap().to_string()]);
-    ring.cannot(&["listen"]);
-    // Of every family: IPv6, netlink, raw packets, virtual machines, Bluetooth.
-    for family in ["2", "10", "16", "17", "40", "31", "38"] {
-        ring.cannot(&["socket", family]);
+    for ring in Ring::both() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        ring.cannot(&["tcp", &listener.local_addr().unwrap().to_string()]);
+        ring.cannot(&["udp", &datagrams.local_addr().unwrap().to_string()]);
+        ring.cannot(&["listen"]);
+        // Of every family: IPv6, netlink, raw packets, virtual machines, Bluetooth.
+        for family in ["2", "10", "16", "17", "40", "31", "38"] {
+            ring.cannot(&["socket", family]);
+        }
     }
 }
 
 fn there_are_no_other_programs() {
-    let ring = Ring::new();
-    let path = ring.directory().join("socket");
-    let _listener = UnixListener::bind(&path).unwrap();
-    ring.cannot(&["unix", text(&path)]);
-    ring.cannot(&["unix-listen", "other"]);
-    let name = format!("medium-test-{}", std::process::id());
-    let _unnamed =
-        UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    ring.cannot(&["abstract", &name]);
-    // A pair is how a program talks to its own children; one of datagrams could talk to others.
-    ring.can(&["pair"]);
-    ring.cannot(&["datagram-pair"]);
+    for ring in Ring::both() {
+        let path = ring.directory().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        ring.cannot(&["unix", text(&path)]);
+        ring.cannot(&["unix-listen", "other"]);
+        let name = format!("medium-test-{}", std::process::id());
+        let _unnamed =
+            UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        ring.cannot(&["abstract", &name]);
+        // A pair is how a program talks to its own children; one of datagrams could talk to others.
+        ring.can(&["pair"]);
+        ring.cannot(&["datagram-pair"]);
+    }
 }
 
 fn one_address_is_allowed() {
@@ -99,14 +101,15 @@ fn one_address_is_allowed() {
 }
 
 fn other_processes_are_out_of_reach() {
-    let ring = Ring::new();
-    let us = std::process::id().to_string();
-    ring.cannot(&["signal", &us]);
-    ring.cannot(&["signal-parent"]);
-    ring.cannot(&["limit", &us]);
-    ring.cannot(&["raise-limit"]);
-    ring.cannot(&["setsid"]);
-    ring.cannot(&["setpgid"]);
+    for ring in Ring::both() {
+        let us = std::process::id().to_string();
+        ring.cannot(&["signal", &us]);
+        ring.cannot(&["signal-parent"]);
+        ring.cannot(&["limit", &us]);
+        ring.cannot(&["raise-limit"]);
+        ring.cannot(&["setsid"]);
+        ring.cannot(&["setpgid"]);
+    }
 }
 
 /// Calls by number, which only a language that makes any call can try.
