@@ -5,11 +5,15 @@
 
 use std::fmt;
 
-use genesis::id::Digest;
+use genesis::id::{Digest, VcId};
 use genesis::image::Image;
-use genesis::refusal::Refusal;
+use genesis::purse::Purse;
+use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
 use serde::{Deserialize, Serialize};
+
+use crate::life::Life;
+use crate::view::Summary;
 
 /// Who fetches VCs that sleep elsewhere.
 pub trait Dormitory: fmt::Debug + Send + Sync + 'static {
@@ -35,4 +39,46 @@ pub struct Bed {
     pub at: Time,
     /// What its owner calls it; the name stays its own.
     pub name: Option<String>,
+    /// Who gave birth to it.
+    pub host: VcId,
+    /// How many parts its body has.
+    pub parts: u32,
+    /// What it may still spend.
+    pub purse: Purse,
+}
+
+impl Bed {
+    /// The bed of a VC with this image, at a place.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the image has no digest: it is too large.
+    pub(crate) fn of(image: &Image, place: String, at: Time) -> Result<Self, Refusal> {
+        let digest = image.digest();
+        Ok(Self {
+            place,
+            image: digest.map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?,
+            at,
+            name: image.name.clone(),
+            host: image.host,
+            parts: u32::try_from(image.parts.len()).unwrap_or(u32::MAX),
+            purse: image.purse,
+        })
+    }
+
+    /// The VC in a list.
+    pub(crate) fn summary(&self, id: VcId) -> Summary {
+        Summary {
+            id,
+            name: self.name.clone(),
+            life: Life::Dormant,
+            parts: self.parts as usize,
+            mailbox: 0,
+            host: self.host,
+            nested: false,
+            durable: true,
+            purse: self.purse,
+            reason: None,
+            place: Some(self.place.clone()),
+        }
+    }
 }

@@ -107,6 +107,9 @@ pub struct Summary {
     /// Why it stopped, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The place in pods where it sleeps, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// One part of a body.

@@ -78,7 +78,7 @@ async fn a_message_of_the_owner_wakes_what_sleeps_in_a_pod() {
     let inner = runtime.resolve("sleeper/within").await.unwrap();
     let digest = lay_down(&runtime, id, beds.path(), "one").await.unwrap();
     for gone in [id, inner] {
-        assert!(!is_listed(&runtime, gone).await, "nothing of it is here");
+        assert_eq!(is_listed(&runtime, gone).await, gone == id, "the bed is");
     }
     assert_eq!(runtime.bed(id).unwrap().name.as_deref(), Some("sleeper"));
     let refused = runtime.show(id).await.unwrap_err();

@@ -16,13 +16,8 @@ impl Runtime {
     /// outstanding answers or watchers.
     pub async fn lay_down(&self, id: VcId, place: String, image: Digest) -> Result<(), Refusal> {
         self.check_health(true)?;
-        let bed = Bed {
-            place,
-            image,
-            at: self.shared.clock.now(),
-            name: None,
-        };
-        self.settled_on(id, move |worker| worker.lay_down(id, bed))
+        let at = self.shared.clock.now();
+        self.settled_on(id, move |worker| worker.lay_down(id, image, place, at))
             .await
     }
 

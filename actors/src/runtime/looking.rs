@@ -37,6 +37,12 @@ impl Runtime {
             );
         }
         self.list_sleepers(&query, limit + 1, &mut rows)?;
+        let in_pods = self.beds().into_iter();
+        rows.extend(
+            in_pods
+                .filter(|(id, _)| query.after.is_none_or(|after| *id > after))
+                .map(|(id, bed)| bed.summary(id)),
+        );
         rows.sort_unstable_by_key(|row| row.id);
         rows.dedup_by_key(|row| row.id);
         let more = rows.len() > limit;

@@ -7,6 +7,7 @@ use genesis::id::{Digest, VcId};
 use genesis::image::{Code as PartCode, Image};
 use genesis::limits::MAILBOX_LEN_MAX;
 use genesis::refusal::{Code, Refusal};
+use genesis::time::Time;
 use genesis::wire;
 use tokio::sync::oneshot;
 
@@ -38,7 +39,13 @@ pub(crate) struct Rising {
 
 impl Worker {
     /// Lays a VC down in a pod that has its image: here nothing is left of it but its bed and its name.
-    pub(crate) fn lay_down(&mut self, id: VcId, mut bed: Bed) -> Result<(), Refusal> {
+    pub(crate) fn lay_down(
+        &mut self,
+        id: VcId,
+        digest: Digest,
+        place: String,
+        at: Time,
+    ) -> Result<(), Refusal> {
         let slot = self.find_or_wake(id)?;
         let cell = &self.cells[slot as usize];
         let conflict = |what: String| Err(Refusal::new(Code::Conflict, what).who(id));
@@ -73,13 +80,13 @@ impl Worker {
             }
         }
         let image = self.whole_image(slot, 0)?;
-        if image.digest().ok() != Some(bed.image) {
+        let bed = Bed::of(&image, place, at)?;
+        if bed.image != digest {
             let what = format!("{id} has changed since its image was taken");
             return Err(Refusal::new(Code::Busy, what)
                 .who(id)
                 .hint("persist it again"));
         }
-        bed.name = self.cells[slot as usize].name().map(ToOwned::to_owned);
         let row = wire::encode(BED_VERSION, &bed)
             .map_err(|error| Refusal::new(Code::TooLarge, error.to_string()))?;
         self.forget_all(slot);

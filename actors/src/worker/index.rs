@@ -120,5 +120,6 @@ pub(crate) fn summary_of(image: &Image, flags: RowFlags) -> Summary {
         durable: flags.0 & RowFlags::VOLATILE == 0,
         purse: image.purse,
         reason: None,
+        place: None,
     }
 }

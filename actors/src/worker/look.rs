@@ -47,6 +47,7 @@ impl Worker {
             durable: cell.flags.durable,
             purse: cell.standing.purse,
             reason: cell.more.as_ref().and_then(|more| more.reason.clone()),
+            place: None,
         }
     }
 

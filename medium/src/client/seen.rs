@@ -105,6 +105,9 @@ pub(crate) struct Summary {
     /// Why it stopped, if it did.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    /// The place in pods where it sleeps, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<String>,
 }
 
 impl Summary {

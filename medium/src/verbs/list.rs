@@ -46,7 +46,10 @@ pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
         vec![
             short(&row.id).to_owned(),
             name,
-            row.life.clone(),
+            match row.place {
+                Some(_) => "in a pod".to_owned(),
+                None => row.life.clone(),
+            },
             row.parts.to_string(),
             row.mailbox.to_string(),
             purse_brief(&row.purse),
