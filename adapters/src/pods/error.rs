@@ -205,8 +205,34 @@ impl PodsError {
                 "`medium pod stamp ls` lists the wallet's batches, `medium pod stamp buy` buys one"
                     .to_owned(),
             ),
+            Self::Exists(name) => Some(format!(
+                "choose another name, or `medium pod remove {name}` first"
+            )),
+            Self::NoSuchPath { from, .. } => Some(format!(
+                "`medium pod ls {from} --recursive` lists what is there"
+            )),
+            Self::PathExists(_) => Some("name another path, or remove what is there".to_owned()),
+            Self::Name { .. } => Some("a name has 1 to 64 bytes and no `/`".to_owned()),
+            Self::Path { .. } => {
+                Some("a path is made of plain names with `/` between: `/a/b.txt`".to_owned())
+            }
+            Self::NotAFile(_) => Some("name a file in it".to_owned()),
+            Self::NotADirectory(_) => Some("name a directory".to_owned()),
+            Self::NotEmpty { .. } => Some("`-r` removes it with all that is in it".to_owned()),
+            Self::Reference { .. } => Some(
+                "check it digit by digit, and that whoever shared it still keeps it".to_owned(),
+            ),
+            Self::Funds { .. } => Some("buy a smaller batch, or for a shorter time".to_owned()),
+            Self::Conflict { .. } => {
+                Some("nothing was changed: begin again from the pod as it is now".to_owned())
+            }
+            Self::Offer { .. } => Some("ask its author for it again".to_owned()),
             Self::Unsupported { hint, .. } | Self::Server { hint, .. } => Some(hint.clone()),
-            _ => None,
+            Self::Unreachable { .. } => Some("check the address, and that it runs".to_owned()),
+            Self::Swarm(_) | Self::Damaged(_) => Some(
+                "`medium pod verify` says what is damaged; what is put again is whole".to_owned(),
+            ),
+            Self::Io { .. } | Self::Stopped { .. } | Self::Refused(_) => None,
         }
     }
 

@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
 use super::TransferError;
 use super::staging::Staging;
@@ -31,7 +32,7 @@ pub struct Fetched {
     pub resumed: u64,
 }
 
-/// Brings one file; nothing is overwritten unless `force` says so.
+/// Brings one file; nothing is overwritten unless `force` says so, and a device or a pipe is then written to.
 ///
 /// # Errors
 /// [`TransferError::Taken`], [`TransferError::Stopped`] and what the pods and the system say; what is not
@@ -44,8 +45,16 @@ pub fn fetch_file(
     force: bool,
     progress: &dyn Progress,
 ) -> Result<Fetched, TransferError> {
-    if !force && fs::symlink_metadata(place).is_ok() {
-        return Err(TransferError::Taken(place.to_owned()));
+    match fs::metadata(place) {
+        Ok(about) if force && !about.is_file() => {
+            return fetch_into(pods, from, entry, place, progress);
+        }
+        Ok(_) if !force => return Err(TransferError::Taken(place.to_owned())),
+        // A link that leads nowhere is there as well.
+        Err(_) if !force && fs::symlink_metadata(place).is_ok() => {
+            return Err(TransferError::Taken(place.to_owned()));
+        }
+        _ => {}
     }
     let identity = entry.reference.as_deref().map(identity);
     let staging = Staging::begin(place, identity.as_deref())?;
@@ -69,6 +78,30 @@ pub fn fetch_file(
         files: 1,
         bytes: entry.bytes,
         resumed,
+    })
+}
+
+/// Writes a file into what cannot be replaced: a device or a pipe.
+fn fetch_into(
+    pods: &dyn Pods,
+    from: &Source,
+    entry: &Entry,
+    place: &Path,
+    progress: &dyn Progress,
+) -> Result<Fetched, TransferError> {
+    let mut coming = Coming {
+        path: place.to_owned(),
+        file: OpenOptions::new()
+            .write(true)
+            .open(place)
+            .map_err(TransferError::io("write", place))?,
+        there: 0,
+    };
+    coming.read(pods, from, entry, progress)?;
+    Ok(Fetched {
+        files: 1,
+        bytes: entry.bytes,
+        resumed: 0,
     })
 }
 
@@ -201,12 +234,22 @@ impl Coming {
         let mode = if entry.executable { 0o755 } else { 0o644 };
         let rights = fs::Permissions::from_mode(mode);
         self.file.set_permissions(rights).map_err(failed())?;
-        // A time that the system cannot have is not worth failing for.
-        if let Some(modified) = UNIX_EPOCH.checked_add(Duration::from_secs(entry.modified))
-            && entry.modified > 0
-        {
-            let _ = self.file.set_modified(modified);
+        if entry.modified == 0 {
+            return Ok(());
         }
+        let no_time = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        let times = Timestamps {
+            last_access: no_time,
+            last_modification: Timespec {
+                tv_sec: i64::try_from(entry.modified).unwrap_or(i64::MAX),
+                tv_nsec: 0,
+            },
+        };
+        // A time that the file system cannot have is not worth failing for.
+        let _ = rustix::fs::futimens(&self.file, &times);
         Ok(())
     }
 }
