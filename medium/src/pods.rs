@@ -3,9 +3,11 @@
 //! [`Keeping::of`] decides once: another keeper that `--dfs` names, else the node that runs on the data
 //! folder or that `--api` names, else the data folder itself, opened for as long as the verb takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use adapters::fairos::Fairos;
+use adapters::http::Credentials;
 use adapters::pods::{Pods, PodsError, WalletName};
 use anyhow::Result;
 use genesis::refusal::{Code, Refusal};
@@ -21,6 +23,9 @@ mod place;
 
 pub(crate) use place::{Place, What, plain_name};
 
+/// The file in a data folder with what other servers ask for; only its owner may read it.
+const CREDENTIALS_FILE: &str = "credentials.json";
+
 /// Who keeps the pods that the flags name.
 #[derive(Debug)]
 pub(crate) enum Keeping {
@@ -28,10 +33,20 @@ pub(crate) enum Keeping {
     Node(Client),
     /// The store of a data folder on which no node runs.
     Folder(PathBuf),
-    /// A Bee, at this address.
-    Bee(String),
-    /// A FairOS-DFS, at this address.
-    FairOs(String),
+    /// A Bee, and the data folder with the keys of wallets.
+    Bee {
+        /// Its address.
+        url: String,
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// A FairOS-DFS, and the data folder with the credentials.
+    FairOs {
+        /// Its address.
+        url: String,
+        /// The data folder.
+        folder: PathBuf,
+    },
 }
 
 impl Keeping {
@@ -40,10 +55,17 @@ impl Keeping {
     /// # Errors
     /// `malformed` if `--dfs` or `--api` makes no sense, `unreachable` if no node answers at `--api`.
     pub(crate) async fn of(global: &Global) -> Result<Self, Refusal> {
+        let folder = found::data_folder(global)?;
         if let Some(dfs) = &global.dfs {
             return match dfs.split_once(':') {
-                Some(("bee", url)) if !url.is_empty() => Ok(Self::Bee(url.to_owned())),
-                Some(("fairos", url)) if !url.is_empty() => Ok(Self::FairOs(url.to_owned())),
+                Some(("bee", url)) if !url.is_empty() => Ok(Self::Bee {
+                    url: url.to_owned(),
+                    folder,
+                }),
+                Some(("fairos", url)) if !url.is_empty() => Ok(Self::FairOs {
+                    url: url.to_owned(),
+                    folder,
+                }),
                 _ => Err(
                     Refusal::new(Code::Malformed, format!("`{dfs}` names no keeper of pods")).hint(
                         "it looks like bee:http://127.0.0.1:1633 or fairos:http://127.0.0.1:9090",
@@ -51,20 +73,17 @@ impl Keeping {
                 ),
             };
         }
-        let folder = found::data_folder(global)?;
+        let in_process = |refusal: Refusal| match refusal.code {
+            Code::Unreachable if global.api.is_none() => Ok(Self::Folder(folder)),
+            _ => Err(refusal),
+        };
         match found::client(global) {
             Ok(client) => match client.node().await {
-                // A node that was killed could not take its address away.
-                Err(refusal) if refusal.code == Code::Unreachable && global.api.is_none() => {
-                    Ok(Self::Folder(folder))
-                }
-                Err(refusal) => Err(refusal),
                 Ok(_) => Ok(Self::Node(client)),
+                // A node that was killed could not take its address away.
+                Err(refusal) => in_process(refusal),
             },
-            Err(refusal) if refusal.code == Code::Unreachable && global.api.is_none() => {
-                Ok(Self::Folder(folder))
-            }
-            Err(refusal) => Err(refusal),
+            Err(refusal) => in_process(refusal),
         }
     }
 
@@ -72,15 +91,18 @@ impl Keeping {
     ///
     /// # Errors
     /// [`PodsError`]: who keeps them cannot be reached, or another process has the folder open.
-    pub(crate) async fn pods(&self, wallet: WalletName) -> Result<Arc<dyn Pods>, PodsError> {
+    pub(crate) async fn pods(self, wallet: WalletName) -> Result<Arc<dyn Pods>, PodsError> {
         match self {
-            Self::Node(client) => Ok(Arc::new(NodePods::new(client.clone(), wallet))),
+            Self::Node(client) => Ok(Arc::new(NodePods::new(client, wallet))),
             Self::Folder(folder) => {
-                let folder = folder.clone();
                 blocking(move || pod_store::open(&folder)?.wallet(&wallet)).await
             }
-            Self::Bee(url) => Err(not_here("Bee", url)),
-            Self::FairOs(url) => Err(not_here("FairOS-DFS", url)),
+            Self::Bee { url, folder: _ } => Err(PodsError::Unsupported {
+                keeper: format!("Bee at {url}"),
+                what: "be used by this program".to_owned(),
+                hint: "leave `--dfs` out: the data folder keeps pods as well".to_owned(),
+            }),
+            Self::FairOs { url, folder } => blocking(move || fairos(&url, &folder)).await,
         }
     }
 
@@ -88,25 +110,42 @@ impl Keeping {
     ///
     /// # Errors
     /// As [`Keeping::pods`].
-    pub(crate) async fn wallets(&self) -> Result<Vec<Wallet>, PodsError> {
+    pub(crate) async fn wallets(self) -> Result<Vec<Wallet>, PodsError> {
         match self {
             Self::Node(client) => Ok(client.get(&["v1", "wallets"], &[]).await?),
-            Self::Folder(folder) => {
-                let folder = folder.clone();
+            // Their keys are here, whoever keeps the pods.
+            Self::Folder(folder) | Self::Bee { folder, .. } => {
                 blocking(move || pod_store::wallets(&folder)).await
             }
-            Self::Bee(url) => Err(not_here("Bee", url)),
-            Self::FairOs(url) => Err(not_here("FairOS-DFS", url)),
+            Self::FairOs { url, .. } => Err(PodsError::Unsupported {
+                keeper: format!("FairOS-DFS at {url}"),
+                what: "list wallets: it has users".to_owned(),
+                hint: format!("{} names the user", Credentials::FAIROS_USER),
+            }),
         }
     }
 }
 
-fn not_here(keeper: &str, url: &str) -> PodsError {
-    PodsError::Unsupported {
-        keeper: format!("{keeper} at {url}"),
-        what: "be used by this program".to_owned(),
-        hint: "leave `--dfs` out: the data folder keeps pods as well".to_owned(),
-    }
+/// The pods of the user of a FairOS-DFS whom the environment or the file of credentials names.
+fn fairos(url: &str, folder: &Path) -> Result<Arc<dyn Pods>, PodsError> {
+    let login = credentials(folder)?.fairos.ok_or_else(|| {
+        let what = format!("nobody is named to FairOS-DFS at {url}");
+        Refusal::new(Code::Denied, what).hint(format!(
+            "set {} and {}, or write them to `{}`",
+            Credentials::FAIROS_USER,
+            Credentials::FAIROS_PASSWORD,
+            folder.join(CREDENTIALS_FILE).display()
+        ))
+    })?;
+    Ok(Arc::new(Fairos::new(url, login)?))
+}
+
+/// What the environment and the data folder have for other servers.
+fn credentials(folder: &Path) -> Result<Credentials, Refusal> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let file = folder.join(CREDENTIALS_FILE);
+    Credentials::read(variable, Some(&file))
+        .map_err(|error| Refusal::new(Code::Denied, error.to_string()).hint(error.hint()))
 }
 
 /// Runs what blocks on a thread where that is allowed.
@@ -143,10 +182,14 @@ impl Context<'_> {
         let pods = self.pods().await?;
         let bar = Bar::new(did);
         let working = bar.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let outcome = work(pods.as_ref(), &working);
-            (outcome, pods.bought_unasked())
-        });
+        // It begins when it is first waited for: by then signals are awaited as well.
+        let work = async move {
+            let working = tokio::task::spawn_blocking(move || {
+                let outcome = work(pods.as_ref(), &working);
+                (outcome, pods.bought_unasked())
+            });
+            working.await
+        };
         let (outcome, bought) = watch(self.printer, &bar, work)
             .await?
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;

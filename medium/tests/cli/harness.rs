@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,6 +15,8 @@ pub(crate) fn medium(home: &Path) -> Command {
         "MEDIUM_API",
         "MEDIUM_TOKEN",
         "MEDIUM_LOG",
+        "MEDIUM_WALLET",
+        "MEDIUM_DFS",
         "XDG_DATA_HOME",
         "COLUMNS",
     ] {
@@ -51,6 +53,14 @@ impl Process {
         BufReader::new(self.0.stderr.take().unwrap())
             .lines()
             .map(Result::unwrap)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.0.stdin.take().unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {

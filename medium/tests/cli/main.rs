@@ -9,6 +9,7 @@
 )]
 
 mod dormant;
+#[allow(dead_code, reason = "shared with the tests of pods")]
 mod harness;
 mod help;
 mod pods;

@@ -38,11 +38,11 @@ pub(super) async fn list(
             } else {
                 pods.list(&source, &path)
             };
-            match found {
+            found.or_else(|error| match pods.stat(&source, &path) {
                 // A file is listed as itself.
-                Err(PodsError::NotADirectory(_)) => Ok(vec![pods.stat(&source, &path)?]),
-                found => Ok(found?),
-            }
+                Ok(entry) if entry.kind == EntryKind::File => Ok(vec![entry]),
+                _ => Err(error.into()),
+            })
         })
         .await?;
     if context.printer.is_json() {
@@ -166,9 +166,14 @@ fn is_new(pods: &dyn Pods, pod: &PodName, path: &PodPath) -> Result<(), PodsErro
         Err(error) => return Err(error),
     }
     match path.parent() {
-        Some(parent) if !parent.is_root() => match pods.stat(&source, &parent)?.kind {
-            EntryKind::Directory => Ok(()),
-            EntryKind::File => Err(PodsError::NotADirectory(parent.to_string())),
+        Some(parent) if !parent.is_root() => match pods.stat(&source, &parent) {
+            Ok(entry) if entry.kind == EntryKind::Directory => Ok(()),
+            Ok(_) => Err(PodsError::NotADirectory(parent.to_string())),
+            Err(error) if error.code() == Code::Unknown => {
+                let hint = "`-p` makes the directories on the way as well";
+                Err(error.refusal().hint(hint).into())
+            }
+            Err(error) => Err(error),
         },
         // The root is there as soon as the pod is.
         _ => pods.pod(pod).map(drop),
@@ -188,14 +193,7 @@ pub(super) async fn remove(context: Context<'_>, what: Place, recursive: bool) -
     let snapshot = context
         .with_pods("changed", move |pods, _| {
             let mut edit = pods.edit(&pod)?;
-            edit.remove(&what.path, recursive)
-                .map_err(|error| match error {
-                    full @ PodsError::NotEmpty { .. } => full
-                        .refusal()
-                        .hint("`-r` removes it with all that is in it")
-                        .into(),
-                    other => other,
-                })?;
+            edit.remove(&what.path, recursive)?;
             Ok(edit.commit(&format!("rm {}", what.path))?)
         })
         .await?;
