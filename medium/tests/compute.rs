@@ -36,6 +36,19 @@ const PROGRAM: &str = r#"(module
     (call $print (i32.load (i32.const 16)))
     (call $proc_exit (i32.const 3))))"#;
 
+/// Does nothing, for ever.
+const SPIN: &str =
+    r#"(module (memory (export "memory") 1) (func (export "_start") (loop $on (br $on))))"#;
+
+/// Leaves a link that leads out as what it made.
+const LEAD_OUT: &str = r#"(module
+  (import "wasi_snapshot_preview1" "path_symlink" (func $link (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "../..") (data (i32.const 200) "up")
+  (func (export "_start")
+    (call $proc_exit (call $link (i32.const 100) (i32.const 5) (i32.const 3) (i32.const 200) (i32.const 2)))))"#;
+
 /// Puts a pod into a data folder that no node uses now, and gives a key that reads it.
 fn shared_pod(data: &Path) -> String {
     let pods = pod_store::open(data)
@@ -45,10 +58,16 @@ fn shared_pod(data: &Path) -> String {
     let name: PodName = "program".parse().unwrap();
     pods.create(&name, false).unwrap();
     let mut edit = pods.edit(&name).unwrap();
-    let module = wat::parse_str(PROGRAM).unwrap();
-    let path: PodPath = "/hello.wasm".parse().unwrap();
-    edit.write(&path, &FileMeta::default(), &mut module.as_slice(), &Quiet)
-        .unwrap();
+    for (path, text) in [
+        ("/hello.wasm", PROGRAM),
+        ("/spin.wasm", SPIN),
+        ("/lead-out.wasm", LEAD_OUT),
+    ] {
+        let module = wat::parse_str(text).unwrap();
+        let path: PodPath = path.parse().unwrap();
+        edit.write(&path, &FileMeta::default(), &mut module.as_slice(), &Quiet)
+            .unwrap();
+    }
     edit.commit("a test").unwrap();
     pods.share(&name, &PodPath::root()).unwrap()
 }
@@ -105,6 +124,12 @@ async fn a_job_is_ordered_and_answered_by_messages() {
     let nowhere = json!({ "pod": "0".repeat(64), "argv": ["hello.wasm"] }).to_string();
     let refused = ask(&running, vc, &nowhere, "4", WAIT_MS).await.unwrap();
     assert_eq!(refused["refused"]["code"], "unknown", "{refused}");
+    let outwards = json!({ "pod": pod, "argv": ["lead-out.wasm"], "output": "up" }).to_string();
+    let refused = ask(&running, vc, &outwards, "5", WAIT_MS).await.unwrap();
+    assert_eq!(
+        refused["refused"]["what"], "`/up` leads out of the job's directory",
+        "{refused}"
+    );
     running.stop().await.unwrap();
 
     // Whoever has the key reads what it made, and nothing else was left behind.
@@ -143,5 +168,22 @@ async fn an_order_outlives_the_node() {
     let second = node(folder.path(), true).await;
     let answer = ask(&second, vc, &order, "1", WAIT_MS).await.unwrap();
     assert_eq!(answer["end"], json!({ "exit": 3 }), "{answer}");
+    second.stop().await.unwrap();
+}
+
+/// What runs when the node stops is ended with it, and run again by the next.
+#[tokio::test]
+async fn a_job_is_run_again_that_a_node_did_not_outlive() {
+    let folder = TempDir::new().unwrap();
+    let pod = shared_pod(folder.path());
+    let first = node(folder.path(), true).await;
+    let vc = desk(&first).await;
+    let limits = json!({ "wall_ms": 2_000 });
+    let order = json!({ "pod": pod, "argv": ["spin.wasm"], "limits": limits }).to_string();
+    assert_eq!(ask(&first, vc, &order, "1", 500).await, None);
+    first.stop().await.unwrap();
+    let second = node(folder.path(), true).await;
+    let answer = ask(&second, vc, &order, "1", WAIT_MS).await.unwrap();
+    assert_eq!(answer["end"], json!({ "limit": "2 s" }), "{answer}");
     second.stop().await.unwrap();
 }

@@ -65,13 +65,9 @@ impl Job {
             .compute
             .run(&job, capture)
             .map_err(|error| of_compute(&error))?;
-        let made = self.folder.join(output.relative());
-        // A link in its place would have other files of this machine kept.
-        let is_there = std::fs::symlink_metadata(&made).is_ok_and(|about| about.is_dir());
-        let made = is_there
-            .then(|| self.keep(pods.as_ref(), &made, capture))
-            .transpose()?;
-        Ok((done, made))
+        let made = self.made(&output)?;
+        let made = made.map(|made| self.keep(pods.as_ref(), &made, capture));
+        Ok((done, made.transpose()?))
     }
 
     /// Brings the job's directory here.
@@ -112,6 +108,21 @@ impl Job {
         )
         .map(drop)
         .map_err(|error| of_transfer(&error))
+    }
+
+    /// Where the job left what it made, if it made anything. A link on the way, which may lead anywhere, is not
+    /// followed out of its directory: else other files of this machine would be kept.
+    fn made(&self, output: &PodPath) -> Result<Option<PathBuf>, Refusal> {
+        let root = std::fs::canonicalize(&self.folder);
+        let root = root.map_err(|error| of_files(&self.folder, &error))?;
+        let Ok(made) = std::fs::canonicalize(root.join(output.relative())) else {
+            return Ok(None);
+        };
+        if !made.starts_with(&root) {
+            let what = format!("`{output}` leads out of the job's directory");
+            return Err(Refusal::new(Code::Denied, what));
+        }
+        Ok(made.is_dir().then_some(made))
     }
 
     /// Keeps what the job made as a private pod, and shares it by a reference key.
