@@ -9,17 +9,22 @@
 //! VCs. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
 //! recipes. [`swarm`] has the formats of Swarm, so that references made here are those of Bee. [`http`] is how other
 //! servers are called: [`fairos`] is a FairOS-DFS as pods.
+//! VCs. [`recipe`] reads how pods are run, and [`task`] runs them. [`swarm`] has the formats of Swarm, so that
+//! references made here are those of Bee.
 
 pub mod compute;
 pub mod contents;
 pub mod fairos;
 pub mod http;
+mod json;
 pub mod oracle;
 pub mod parts;
 pub mod pod_dir;
 pub mod pods;
+pub mod recipe;
 pub mod store;
 pub mod swarm;
+pub mod task;
 pub mod transfer;
 pub mod vc_pod;
 pub mod wasm;

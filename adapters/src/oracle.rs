@@ -12,6 +12,7 @@ use genesis::channel::Channel;
 use genesis::id::Digest;
 
 use crate::pod_dir::PodDir;
+use crate::recipe::Recipe;
 use crate::wasm::{Engine, Options, assemble_text, decoded_parts, read_module};
 
 /// Any bytes as a module: refused by name, or read; never compiled here.
@@ -31,6 +32,21 @@ pub fn vc_json(text: &[u8]) -> bool {
     let again = BTreeMap::from([("vc.json".to_owned(), Bytes::from(pod.to_json()))]);
     let again = PodDir::from_files("fuzz", &again).expect("what was written can be read");
     assert_eq!(again.to_json(), pod.to_json(), "a pod has another form");
+    true
+}
+
+/// Any text as a recipe: refused by name, or read; and what was read is given back, every key in its place.
+///
+/// # Panics
+/// If a recipe that was read is written as something else.
+pub fn recipe(text: &[u8]) -> bool {
+    let Ok(recipe) = Recipe::parse("recipe.json", text) else {
+        return false;
+    };
+    let written = recipe.to_json();
+    let again = Recipe::parse("recipe.json", written.as_bytes()).expect("what was written is read");
+    assert_eq!(again, recipe, "a recipe has another form");
+    assert_eq!(again.to_json(), written, "a recipe has a second form");
     true
 }
 
@@ -120,6 +136,7 @@ mod tests {
     #[test]
     fn judges_know_what_is_right() {
         assert!(vc_json(include_bytes!("../../genesis/pods/robot/vc.json")));
+        assert!(recipe(br#"{"name": "a", "golem": {"exec": "b"}}"#));
         let text = include_bytes!("../../genesis/parts/limb/limb-v1.wat");
         assert!(module(&assemble_text(text).expect("it assembles")));
         assert!(decoder_output(b"\x02\0\0\0hi\0\0\0\0"));
@@ -132,6 +149,7 @@ mod tests {
             module(&bytes);
             module(&[b"\0asm\x01\0\0\0", bytes.as_slice()].concat());
             vc_json(&bytes);
+            recipe(&bytes);
             decoder_output(&bytes);
         }
 

@@ -32,14 +32,14 @@ use genesis::power::Grants;
 
 mod embedded;
 mod error;
-mod json;
 mod parse;
 mod schema;
 mod source;
 mod write;
 
+pub use crate::json::{JsonError, Place};
 pub use embedded::{EmbeddedPod, embedded, embedded_pod};
-pub use error::{Place, PodError};
+pub use error::PodError;
 pub(crate) use parse::edits;
 pub use schema::schema;
 

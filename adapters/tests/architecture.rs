@@ -335,6 +335,11 @@ fn outside_software_is_named_where_it_is_adapted() {
         &["landlock", "seccompiler", "wasmtime_wasi"],
         &compute,
     );
+    check_nowhere(
+        &["adapters"],
+        &["zip::"],
+        &["adapters/src/recipe/archive.rs"],
+    );
     check_nowhere(&["adapters"], &["bao_tree"], &["adapters/src/contents.rs"]);
     check_nowhere(&["medium"], &["axum"], &["medium/src/server"]);
     let client = ["medium/src/client", "medium/src/verbs/send.rs"];

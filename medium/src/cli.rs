@@ -12,11 +12,15 @@ mod global;
 mod new;
 mod part;
 mod pod;
+mod recipe;
+mod task;
 
 pub(crate) use global::Global;
 pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
 pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
 pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
+pub(crate) use recipe::{Init, Recipe, RecipeKind};
+pub(crate) use task::{Allow, Permissions, Task, TaskKind};
 
 /// A node of the medium, and the verbs to talk to it.
 #[derive(Debug, Parser)]
@@ -165,6 +169,18 @@ pub(crate) enum Verb {
             medium pod ls notes\n  medium pod share notes:/letter.txt\n  medium pod hash picture.png"
     )]
     Pod(Pod),
+    /// Recipes: how pods are run, written down and shared
+    #[command(
+        after_long_help = "A recipe is a directory with a `recipe.json`; files of Sovr are read unchanged.\n\n\
+            Examples:\n  medium recipe init count && medium recipe run count\n  \
+            medium recipe lint count\n  medium recipe persist count --public"
+    )]
+    Recipe(Recipe),
+    /// Tasks: pods that are run one after the other, or beside one another
+    #[command(
+        after_long_help = "Examples:\n  medium task plan ./both\n  medium task run ./both\n  medium task resume both-1"
+    )]
+    Task(Task),
     /// Write a folder to begin with: a part, or an agent
     #[command(after_long_help = "Examples:\n  medium new part limb --lang wat\n  \
         medium new part filter --lang rust\n  medium new agent helper --lang lisp")]

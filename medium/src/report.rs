@@ -1,6 +1,8 @@
 //! From an error to what is shown of it and the exit code.
 
 use adapters::pods::PodsError;
+use adapters::recipe::RecipeError;
+use adapters::task::TaskError;
 use adapters::transfer::TransferError;
 use anyhow::Error;
 use genesis::refusal::{Code, Refusal};
@@ -57,6 +59,12 @@ fn refusal_in(error: &Error) -> Option<Refusal> {
         return Some(refusal.clone());
     }
     if let Some(error) = error.downcast_ref::<PodsError>() {
+        return Some(error.refusal());
+    }
+    if let Some(error) = error.downcast_ref::<RecipeError>() {
+        return Some(error.refusal());
+    }
+    if let Some(error) = error.downcast_ref::<TaskError>() {
         return Some(error.refusal());
     }
     error.downcast_ref().map(TransferError::refusal)

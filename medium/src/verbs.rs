@@ -19,10 +19,12 @@ mod pages;
 mod part;
 mod persist;
 mod pod;
+mod recipe;
 mod send;
 mod show;
 mod spawn;
 mod stream;
+mod task;
 mod trial;
 pub(crate) mod up;
 
@@ -88,6 +90,8 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Upgrade(options) => body::upgrade(context, &options).await,
         Verb::Console(options) => console::console(context, &options).await,
         Verb::Pod(options) => pod::pod(context, options.kind).await,
+        Verb::Recipe(options) => recipe::recipe(context, options.kind).await,
+        Verb::Task(options) => task::task(context, options.kind).await,
         Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
         // `main` runs them before there is a thread.

@@ -1,39 +1,12 @@
-//! Why a pod directory could not be read: [`PodError`], and where: [`Place`].
+//! Why a pod directory could not be read: [`PodError`].
 
-use std::fmt;
 use std::path::PathBuf;
 
 use genesis::limits;
 use genesis::power::UnknownPower;
 
 use super::parse;
-
-/// Where in a pod directory something is wrong; shown as `dir/vc.json:4:12 parts[1].file`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The `vc.json`, as a path that begins as the pod's own was given.
-    pub file: String,
-    /// The line, counted from 1; 0 if the whole file is meant.
-    pub line: usize,
-    /// The column in characters, counted from 1; 0 if the whole file is meant.
-    pub column: usize,
-    /// The path of the field: `parts[1].file`; empty for the outermost object.
-    pub field: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        if self.field.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " {}", self.field)
-        }
-    }
-}
+use crate::json::{JsonError, Place};
 
 /// Why a pod directory could not be read.
 ///
@@ -75,32 +48,9 @@ pub enum PodError {
         /// How many would be read: the bound, or what the bound of the whole pod has left.
         bytes_max: u64,
     },
-    /// The text is not plain UTF-8.
-    #[error("{place}: expected UTF-8, found {found}")]
-    NotUtf8 {
-        /// Where.
-        place: Place,
-        /// What is there.
-        found: &'static str,
-    },
-    /// The text is not JSON.
-    #[error("{place}: not valid JSON: {reason}")]
-    Malformed {
-        /// Where.
-        place: Place,
-        /// What the parser met.
-        reason: String,
-    },
-    /// A value has another type than its field.
-    #[error("{place}: expected {want}, found {found}")]
-    WrongType {
-        /// Where.
-        place: Place,
-        /// What belongs there.
-        want: &'static str,
-        /// What is there.
-        found: &'static str,
-    },
+    /// A `vc.json` is not JSON, or a value in it is not what belongs there.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// A field is not there that must be.
     #[error("{place}: the field `{field}` is missing")]
     MissingField {
@@ -121,12 +71,6 @@ pub enum PodError {
         /// All known fields of this object.
         known: Box<[&'static str]>,
     },
-    /// A key of an object, or a power, is there twice.
-    #[error("{place}: given a second time")]
-    Repeated {
-        /// Where the second one is.
-        place: Place,
-    },
     /// Something has no valid name.
     #[error("{place}: `{name}` is not a name: {}", name_reason(*bytes))]
     BadName {
@@ -146,38 +90,6 @@ pub enum PodError {
         name: String,
         /// What it stands for.
         meaning: &'static str,
-    },
-    /// A number is larger than its bound.
-    #[error("{place}: {value} is more than the most possible, {max}")]
-    TooLarge {
-        /// Where.
-        place: Place,
-        /// What was given.
-        value: u64,
-        /// The bound.
-        max: u64,
-    },
-    /// A text is longer than its bound.
-    #[error("{place}: {bytes} bytes, at most {bytes_max} are possible")]
-    TooLong {
-        /// Where.
-        place: Place,
-        /// Its length.
-        bytes: usize,
-        /// The bound.
-        bytes_max: usize,
-    },
-    /// There are more things than their bound.
-    #[error("{place}: {count} {what}, at most {count_max} are possible")]
-    TooMany {
-        /// Where.
-        place: Place,
-        /// What is counted.
-        what: &'static str,
-        /// How many there are.
-        count: usize,
-        /// The bound.
-        count_max: usize,
     },
     /// A part names no contents, or more than one.
     #[error(
@@ -316,16 +228,17 @@ impl PodError {
             Self::VcJsonTooLong { .. } => {
                 "move long texts into files of their own: {\"file\": \"story.txt\"}".to_owned()
             }
-            Self::Malformed { .. } => {
-                "JSON has no comments, no comma before `]` or `}`, and double quotes around names"
-                    .to_owned()
-            }
-            Self::WrongType { place, .. } | Self::TooLarge { place, .. } => {
+            Self::Json(JsonError::WrongType { place, .. } | JsonError::TooLarge { place, .. }) => {
                 format!("for example: {}", parse::example(&place.field))
             }
-            Self::NotUtf8 { .. } => {
-                "save the file as UTF-8 without a byte order mark".to_owned()
+            Self::Json(JsonError::TooLong { .. }) => {
+                "shorten it; a long text can be a part of its own: {\"file\": \"story.txt\"}"
+                    .to_owned()
             }
+            Self::Json(JsonError::TooMany { .. }) | Self::TooManyVcs { .. } => {
+                "split the pod: some of it can be a VC that is spawned by itself".to_owned()
+            }
+            Self::Json(error) => error.hint().to_owned(),
             Self::MissingField { field, .. } => {
                 format!("add it, for example: {}", parse::example(field))
             }
@@ -335,16 +248,8 @@ impl PodError {
                     known.join(", ")
                 )
             }
-            Self::Repeated { .. } => "keep one of the two".to_owned(),
             Self::BadName { name, .. } => format!("for example: `{}`", similar_name(name)),
             Self::NameTaken { .. } => "choose another name".to_owned(),
-            Self::TooLong { .. } => {
-                "shorten it; a long text can be a part of its own: {\"file\": \"story.txt\"}"
-                    .to_owned()
-            }
-            Self::TooMany { .. } | Self::TooManyVcs { .. } => {
-                "split the pod: some of it can be a VC that is spawned by itself".to_owned()
-            }
             Self::PartSources { .. } => {
                 r#"for example: {"wasm": "main.wasm"}, {"native": "echo"}, {"text": "Hello"} or {"file": "story.txt"}"#
                     .to_owned()
@@ -393,17 +298,11 @@ impl PodError {
             | Self::NoVcJson { .. }
             | Self::Io { .. }
             | Self::VcJsonTooLong { .. } => None,
-            Self::NotUtf8 { place, .. }
-            | Self::Malformed { place, .. }
-            | Self::WrongType { place, .. }
-            | Self::MissingField { place, .. }
+            Self::Json(error) => Some(error.place()),
+            Self::MissingField { place, .. }
             | Self::UnknownField { place, .. }
-            | Self::Repeated { place }
             | Self::BadName { place, .. }
             | Self::NameTaken { place, .. }
-            | Self::TooLarge { place, .. }
-            | Self::TooLong { place, .. }
-            | Self::TooMany { place, .. }
             | Self::PartSources { place, .. }
             | Self::Misplaced { place, .. }
             | Self::NoSuchModule { place, .. }

@@ -6,13 +6,13 @@ use genesis::limits;
 use genesis::power::{Grants, Power, UnknownPower};
 
 use super::error::PodError;
-use super::json::{Document, Entry, Node, clip};
 use super::source::{Budget, Source};
 use super::{
     ArgumentSpec, ContactSpec, DESCRIPTION_BYTES_MAX, DecoderSpec, HOST, ModuleSpec, NestedSpec,
     PATH_BYTES_MAX, PartSource, PartSpec, PatternCheck, PodDir, PurseSpec, RestartSpec, VCS_MAX,
     is_name,
 };
+use crate::json::{Document, Entry, JsonError, Node, clip};
 use crate::parts;
 
 /// A field of an object, with an example of it.
@@ -301,11 +301,12 @@ impl Reader<'_> {
         let path = file.string()?;
         let contents = source.contents(&|| file.place(), &path, &mut self.budget)?;
         if contents.len() > limits::CONTENTS_INLINE_MAX as u64 {
-            return Err(PodError::TooLong {
+            return Err(JsonError::TooLong {
                 place: file.place(),
                 bytes: usize::try_from(contents.len()).unwrap_or(usize::MAX),
                 bytes_max: limits::CONTENTS_INLINE_MAX,
-            });
+            }
+            .into());
         }
         Ok(ArgumentSpec::File { path, contents })
     }
@@ -390,25 +391,24 @@ fn text(
     field: &str,
     bytes_max: usize,
 ) -> Result<Option<String>, PodError> {
-    fields
-        .take(field)
-        .map(|node| node.string_within(bytes_max))
-        .transpose()
+    let read = fields.take(field).map(|node| node.string_within(bytes_max));
+    Ok(read.transpose()?)
 }
 
 fn whole(fields: &mut Fields<'_>, field: &str) -> Result<Option<u64>, PodError> {
-    fields.take(field).map(|node| node.whole()).transpose()
+    Ok(fields.take(field).map(|node| node.whole()).transpose()?)
 }
 
 /// A whole number with a bound.
 fn at_most(node: &Node<'_>, max: u64) -> Result<u64, PodError> {
     let value = node.whole()?;
     if value > max {
-        return Err(PodError::TooLarge {
+        return Err(JsonError::TooLarge {
             place: node.place(),
             value,
             max,
-        });
+        }
+        .into());
     }
     Ok(value)
 }
@@ -432,12 +432,13 @@ fn parts_of_host<'a>(node: &Node<'a>, parts: usize) -> Result<Vec<Entry<'a>>, Po
     if count > limits::PARTS_MAX {
         let what = "parts and nested VCs";
         let place = node.place();
-        return Err(PodError::TooMany {
+        return Err(JsonError::TooMany {
             place,
             what,
             count,
             count_max: limits::PARTS_MAX,
-        });
+        }
+        .into());
     }
     Ok(nested)
 }
@@ -468,9 +469,10 @@ fn grants(node: &Node<'_>) -> Result<Grants, PodError> {
                     unknown: UnknownPower { name: clip(&name) },
                 })?;
         if grants.has(power) {
-            return Err(PodError::Repeated {
+            return Err(JsonError::Repeated {
                 place: node.place(),
-            });
+            }
+            .into());
         }
         grants = grants.with(power);
     }

@@ -23,117 +23,14 @@ mod tests {
         serde_json::from_str(super::schema()).expect("the schema is JSON")
     }
 
-    /// What `schema` says against `value`, if anything.
-    ///
-    /// Only the keywords that the schema of `vc.json` uses are known; others panic, so that nothing
-    /// in it goes unchecked.
+    /// What `schema`, a piece of that of `vc.json`, says against `value`, if anything.
     fn complaint(schema: &Value, value: &Value) -> Option<String> {
-        let object = value.as_object();
-        let keywords = schema.as_object().expect("a schema is an object");
-        keywords.iter().find_map(|(keyword, rule)| {
-            let each = |schema: &Value, name: &str, value: &Value| {
-                complaint(schema, value).map(|inner| format!("{name}: {inner}"))
-            };
-            let bound = || rule.as_u64().expect("a bound is a whole number");
-            let len = || value.as_str().map(|text| text.chars().count() as u64);
-            let holds = match keyword.as_str() {
-                "$schema" | "$id" | "$defs" | "title" | "description" => true,
-                "type" => match rule.as_str().expect("one type") {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    "integer" => value.is_i64() || value.is_u64(),
-                    other => panic!("unknown type {other}"),
-                },
-                "$ref" => {
-                    let pointer = rule.as_str().and_then(|text| text.strip_prefix('#'));
-                    let root = parsed();
-                    let target = root.pointer(pointer.expect("a local reference"));
-                    return complaint(target.expect("the reference leads somewhere"), value);
-                }
-                "required" => object.is_none_or(|object| {
-                    rule.as_array()
-                        .into_iter()
-                        .flatten()
-                        .all(|field| object.contains_key(field.as_str().expect("a field's name")))
-                }),
-                "dependentRequired" => object.is_none_or(|object| {
-                    rule.as_object()
-                        .into_iter()
-                        .flatten()
-                        .all(|(field, needed)| {
-                            !object.contains_key(field)
-                                || complaint(&json!({ "required": needed }), value).is_none()
-                        })
-                }),
-                "properties" => {
-                    return object.into_iter().flatten().find_map(|(field, value)| {
-                        rule.get(field)
-                            .and_then(|schema| each(schema, field, value))
-                    });
-                }
-                "additionalProperties" => {
-                    let known = |field: &str| {
-                        keywords
-                            .get("properties")
-                            .is_some_and(|known| known.get(field).is_some())
-                    };
-                    return object
-                        .into_iter()
-                        .flatten()
-                        .filter(|(field, _)| !known(field))
-                        .find_map(|(field, value)| match rule {
-                            Value::Bool(false) => Some(format!("{field}: not known")),
-                            schema => each(schema, field, value),
-                        });
-                }
-                "propertyNames" => {
-                    return object
-                        .into_iter()
-                        .flatten()
-                        .find_map(|(field, _)| each(rule, field, &json!(field)));
-                }
-                "maxProperties" => object.is_none_or(|object| object.len() as u64 <= bound()),
-                "items" => {
-                    let items = value.as_array().into_iter().flatten().enumerate();
-                    return items
-                        .map(|(index, item)| each(rule, &format!("[{index}]"), item))
-                        .find_map(|found| found);
-                }
-                "maxItems" => value
-                    .as_array()
-                    .is_none_or(|items| items.len() as u64 <= bound()),
-                "uniqueItems" => value.as_array().is_none_or(|items| {
-                    let texts: BTreeSet<_> = items.iter().map(ToString::to_string).collect();
-                    texts.len() == items.len()
-                }),
-                "minLength" => len().is_none_or(|len| len >= bound()),
-                "maxLength" => len().is_none_or(|len| len <= bound()),
-                "minimum" => value
-                    .as_i64()
-                    .is_none_or(|value| u64::try_from(value).is_ok_and(|value| value >= bound())),
-                "maximum" => value.as_u64().is_none_or(|value| value <= bound()),
-                "enum" => rule.as_array().expect("a list").contains(value),
-                "const" => rule == value,
-                "not" => complaint(rule, value).is_some(),
-                "oneOf" => {
-                    let options = rule.as_array().into_iter().flatten();
-                    options
-                        .filter(|option| complaint(option, value).is_none())
-                        .count()
-                        == 1
-                }
-                "pattern" => {
-                    assert_eq!(
-                        rule, "^[a-z0-9]+([-_][a-z0-9]+)*$",
-                        "the only one known here"
-                    );
-                    value.as_str().is_none_or(is_name)
-                }
-                other => panic!("unknown keyword {other}"),
-            };
-            (!holds).then(|| format!("{value} against {keyword} {rule}"))
+        crate::json::complaint(&parsed(), schema, value, &|pattern, text| {
+            assert_eq!(
+                pattern, "^[a-z0-9]+([-_][a-z0-9]+)*$",
+                "the only one known here"
+            );
+            is_name(text)
         })
     }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use genesis::limits;
 
-use super::error::{Place, PodError};
-use super::json::{clip, printable};
+use super::error::PodError;
 use super::{Contents, PATH_BYTES_MAX, READ_BYTES_MAX, VC_JSON_BYTES_MAX};
+use crate::json::{Place, clip, printable};
 
 /// What every pod has.
 pub(super) const VC_JSON: &str = "vc.json";

@@ -9,8 +9,8 @@ use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::runtime::Runtime;
 use adapters::parts;
 use adapters::pod_dir::{
-    ArgumentSpec, ContactSpec, Contents, DecoderSpec, ModuleSpec, PartSource, PartSpec, PodDir,
-    PodError, PurseSpec, embedded, embedded_pod,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, JsonError, ModuleSpec, PartSource, PartSpec,
+    PodDir, PodError, PurseSpec, embedded, embedded_pod,
 };
 use bytes::Bytes;
 use genesis::id::{Digest, VcId};
@@ -338,8 +338,7 @@ fn of_pod(path: &Path, error: &PodError) -> Refusal {
     let code = match error {
         PodError::Io { .. } => Code::Io,
         PodError::VcJsonTooLong { .. }
-        | PodError::TooLong { .. }
-        | PodError::TooMany { .. }
+        | PodError::Json(JsonError::TooLong { .. } | JsonError::TooMany { .. })
         | PodError::TooManyVcs { .. } => Code::TooLarge,
         _ => Code::Malformed,
     };

@@ -1,4 +1,4 @@
-//! JSON whose every value knows its line, column and field.
+//! JSON whose every value knows its line, column and field; read by `vc.json` and by recipes.
 //!
 //! `serde_json` checks the syntax once and then hands out values as [`RawValue`]s: pieces of the
 //! text, so that where a value lies is where its piece begins. A value is read only when somebody
@@ -10,51 +10,62 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::error::{Place, PodError};
+#[cfg(test)]
+mod complaint;
+mod error;
+mod value;
+
+#[cfg(test)]
+pub(crate) use self::complaint::complaint;
+pub use self::error::{JsonError, Place};
+pub use self::value::Json;
+
+/// Deepest nesting of a value that is kept whole, in levels: refuse.
+pub(crate) const DEPTH_MAX: usize = 32;
 
 /// A text that is JSON, and what to call it in errors.
 #[derive(Clone, Copy)]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     file: &'a str,
     text: &'a str,
 }
 
 /// One value of a document.
 #[derive(Clone)]
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     document: Document<'a>,
     raw: &'a str,
     field: String,
 }
 
 /// One entry of an object.
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// Its key.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The key as a value, for its place: finding a place reads the text from its beginning, so
     /// only errors do.
-    pub(super) key_node: Node<'a>,
+    pub(crate) key_node: Node<'a>,
     /// Its value.
-    pub(super) value: Node<'a>,
+    pub(crate) value: Node<'a>,
 }
 
 impl<'a> Document<'a> {
     /// Checks that `bytes` are JSON.
-    pub(super) fn parse(file: &'a str, bytes: &'a [u8]) -> Result<Self, PodError> {
+    pub(crate) fn parse(file: &'a str, bytes: &'a [u8]) -> Result<Self, JsonError> {
         let at = |offset: usize| place(file, bytes, offset, String::new());
-        let text = std::str::from_utf8(bytes).map_err(|error| PodError::NotUtf8 {
+        let text = std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8 {
             place: at(error.valid_up_to()),
             found: "bytes that are not",
         })?;
         if text.starts_with('\u{feff}') {
-            return Err(PodError::NotUtf8 {
+            return Err(JsonError::NotUtf8 {
                 place: at(0),
                 found: "a byte order mark",
             });
         }
         match serde_json::from_str::<&RawValue>(text) {
             Ok(_) => Ok(Self { file, text }),
-            Err(error) => Err(PodError::Malformed {
+            Err(error) => Err(JsonError::Malformed {
                 place: at(offset_of(text, &error)),
                 reason: reason_of(&error),
             }),
@@ -62,7 +73,7 @@ impl<'a> Document<'a> {
     }
 
     /// The outermost value.
-    pub(super) fn root(self) -> Node<'a> {
+    pub(crate) fn root(self) -> Node<'a> {
         Node {
             document: self,
             raw: self.text.trim_ascii(),
@@ -73,22 +84,27 @@ impl<'a> Document<'a> {
 
 impl<'a> Node<'a> {
     /// Where the value is.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         self.place_of(self.raw, self.field.clone())
     }
 
     /// Whether the value is a string.
-    pub(super) fn is_string(&self) -> bool {
+    pub(crate) fn is_string(&self) -> bool {
         self.raw.starts_with('"')
     }
 
     /// Whether the value is an object.
-    pub(super) fn is_object(&self) -> bool {
+    pub(crate) fn is_object(&self) -> bool {
         self.raw.starts_with('{')
     }
 
+    /// Whether the value is `null`.
+    pub(crate) fn is_null(&self) -> bool {
+        self.raw == "null"
+    }
+
     /// The value, which must be a string.
-    pub(super) fn string(&self) -> Result<String, PodError> {
+    pub(crate) fn string(&self) -> Result<String, JsonError> {
         if !self.is_string() {
             return Err(self.wrong_type("a string"));
         }
@@ -96,10 +112,10 @@ impl<'a> Node<'a> {
     }
 
     /// The value, which must be a string of at most so many bytes.
-    pub(super) fn string_within(&self, bytes_max: usize) -> Result<String, PodError> {
+    pub(crate) fn string_within(&self, bytes_max: usize) -> Result<String, JsonError> {
         let text = self.string()?;
         if text.len() > bytes_max {
-            return Err(PodError::TooLong {
+            return Err(JsonError::TooLong {
                 place: self.place(),
                 bytes: text.len(),
                 bytes_max,
@@ -109,23 +125,23 @@ impl<'a> Node<'a> {
     }
 
     /// The value, which must be `true` or `false`.
-    pub(super) fn flag(&self) -> Result<bool, PodError> {
+    pub(crate) fn flag(&self) -> Result<bool, JsonError> {
         serde_json::from_str(self.raw).map_err(|_| self.wrong_type("true or false"))
     }
 
     /// The value, which must be a whole number that is not negative.
-    pub(super) fn whole(&self) -> Result<u64, PodError> {
+    pub(crate) fn whole(&self) -> Result<u64, JsonError> {
         serde_json::from_str(self.raw)
             .map_err(|_| self.wrong_type("a whole number from 0 to 18446744073709551615"))
     }
 
     /// The value, which must be a whole number of at most `max`.
-    pub(super) fn whole_within(&self, max: u32) -> Result<u32, PodError> {
+    pub(crate) fn whole_within(&self, max: u32) -> Result<u32, JsonError> {
         let value = self.whole()?;
         u32::try_from(value)
             .ok()
             .filter(|&value| value <= max)
-            .ok_or_else(|| PodError::TooLarge {
+            .ok_or_else(|| JsonError::TooLarge {
                 place: self.place(),
                 value,
                 max: max.into(),
@@ -133,7 +149,7 @@ impl<'a> Node<'a> {
     }
 
     /// The values of the list that this must be, at most `count_max` of them.
-    pub(super) fn list(&self, count_max: usize) -> Result<Vec<Self>, PodError> {
+    pub(crate) fn list(&self, count_max: usize) -> Result<Vec<Self>, JsonError> {
         if !self.raw.starts_with('[') {
             return Err(self.wrong_type("a list"));
         }
@@ -148,7 +164,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of the object that this must be, at most `count_max` of them, no key twice.
-    pub(super) fn object(&self, count_max: usize) -> Result<Vec<Entry<'a>>, PodError> {
+    pub(crate) fn object(&self, count_max: usize) -> Result<Vec<Entry<'a>>, JsonError> {
         if !self.raw.starts_with('{') {
             return Err(self.wrong_type("an object"));
         }
@@ -165,7 +181,7 @@ impl<'a> Node<'a> {
                 field: field.clone(),
             };
             if !seen.insert(key.clone()) {
-                return Err(PodError::Repeated {
+                return Err(JsonError::Repeated {
                     place: key_node.place(),
                 });
             }
@@ -183,9 +199,9 @@ impl<'a> Node<'a> {
         Ok(entries)
     }
 
-    fn bounded(&self, count: usize, count_max: usize) -> Result<(), PodError> {
+    fn bounded(&self, count: usize, count_max: usize) -> Result<(), JsonError> {
         if count > count_max {
-            return Err(PodError::TooMany {
+            return Err(JsonError::TooMany {
                 place: self.place(),
                 what: "entries",
                 count,
@@ -195,21 +211,21 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    fn wrong_type(&self, want: &'static str) -> PodError {
-        PodError::WrongType {
+    fn wrong_type(&self, want: &'static str) -> JsonError {
+        JsonError::WrongType {
             place: self.place(),
             want,
             found: kind_of(self.raw),
         }
     }
 
-    fn read<T: Deserialize<'a>>(&self) -> Result<T, PodError> {
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, JsonError> {
         self.read_piece(self.raw)
     }
 
     /// Reads a piece whose syntax was checked; what can still be wrong is half of a surrogate pair.
-    fn read_piece<T: Deserialize<'a>>(&self, raw: &'a str) -> Result<T, PodError> {
-        serde_json::from_str(raw).map_err(|error| PodError::Malformed {
+    fn read_piece<T: Deserialize<'a>>(&self, raw: &'a str) -> Result<T, JsonError> {
+        serde_json::from_str(raw).map_err(|error| JsonError::Malformed {
             place: self.place_of(raw, self.field.clone()),
             reason: reason_of(&error),
         })
@@ -262,7 +278,7 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
 }
 
 /// What an error shows of a text it was given: never more than a line's worth.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", printable(text.get(..end).unwrap_or(text))),
@@ -271,7 +287,7 @@ pub(super) fn clip(text: &str) -> String {
 }
 
 /// A text without line ends and other characters that would change the line that shows it.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '"' | '\'' | '\\') {

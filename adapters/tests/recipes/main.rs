@@ -1,0 +1,10 @@
+//! Recipes and tasks from outside: what is read, what is refused, what is run, and Sovr's sixteen bugs.
+
+mod archives;
+mod bugs;
+mod formats;
+mod kept;
+mod refused;
+mod resumed;
+mod tasks;
+mod world;
