@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::Context;
 use super::freeze::digest_of;
+use super::recipe;
 use crate::cli::Persist;
 
 /// Makes a pod of a VC or of a directory, and prints the reference by which it is spawned.
@@ -22,6 +23,10 @@ pub(crate) async fn persist(context: Context<'_>, options: &Persist) -> Result<(
             return Err(Refusal::new(Code::Malformed, what)
                 .hint("leave out `--sleep`")
                 .into());
+        }
+        if options.pod.is_none() && recipe::is_recipe(what) {
+            let yes = (options.public || options.share).then_some(true);
+            return recipe::persist(context, what, adapters::recipe::Persist { public: yes }).await;
         }
         return directory(context, what, options).await;
     }

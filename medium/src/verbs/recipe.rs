@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use adapters::pods::PodName;
-use adapters::recipe::{
-    self, Kind, Linted, Persist, Persisted, Recipe, RecipeError, Registry, Severity,
-};
+use adapters::recipe::{self, Kind, Linted, Persist, Persisted, RecipeError, Registry, Severity};
 use adapters::task::{self, Options, Work};
 use anyhow::Result;
 use serde_json::json;
@@ -101,7 +99,7 @@ async fn run(context: Context<'_>, what: &str, permissions: &Permissions) -> Res
     let work = if is_reference && !Path::new(what).exists() {
         // A task of one step: the pod is fetched into the run.
         let one = recipe::NewTask {
-            name: "pod".to_owned(),
+            name: format!("pod-{}", &what[..8]),
             pods: vec![what.to_owned()],
             ..recipe::NewTask::default()
         };
@@ -269,7 +267,7 @@ async fn list(context: Context<'_>, rebuild: bool) -> Result<()> {
     )
 }
 
-/// Whether a directory has a recipe, for verbs that take directories of any kind.
-pub(crate) fn has_recipe(directory: &Path) -> bool {
-    directory.join(recipe::RECIPE_JSON).is_file() && Recipe::read(directory).is_ok()
+/// Whether a directory is a recipe's, and not that of a VC, for verbs that take directories of any kind.
+pub(crate) fn is_recipe(directory: &Path) -> bool {
+    directory.join(recipe::RECIPE_JSON).is_file() && !directory.join("vc.json").exists()
 }

@@ -104,7 +104,7 @@ fn ask(context: Context<'_>, options: Init) -> Result<Recipe> {
         };
         let line = context
             .printer
-            .ask(&format!("{shown}: "))
+            .ask(&format!("{shown}:"))
             .ok_or_else(|| Refusal::new(Code::Cancelled, "nothing was written"))?;
         let answer = line.trim();
         Ok(if answer.is_empty() { default } else { answer }.to_owned())
