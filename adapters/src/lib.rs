@@ -4,13 +4,10 @@
 //! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory; [`wasm`] runs code that
 //! is not trusted; [`parts`] has the parts that come with the medium.
 //!
-//! [`pods`] is the port to directories on a distributed file system; [`compute`] runs the commands of
-//! recipes; [`transfer`] takes directories of this machine into pods and out of them; [`vc_pod`] makes pods of
-//! VCs. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
-//! recipes. [`swarm`] has the formats of Swarm, so that references made here are those of Bee. [`http`] is how other
-//! servers are called: [`fairos`] is a FairOS-DFS as pods.
-//! VCs. [`recipe`] reads how pods are run, and [`task`] runs them. [`swarm`] has the formats of Swarm, so that
-//! references made here are those of Bee.
+//! [`pods`] is the port to directories on a distributed file system, and keeps them on disk; [`fairos`] is a
+//! FairOS-DFS as pods, and [`http`] how other servers are called. [`transfer`] takes directories of this machine into
+//! pods and out of them; [`vc_pod`] makes pods of VCs. [`recipe`] reads how pods are run, [`task`] runs them, and
+//! [`compute`] confines what is run. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
 
 pub mod compute;
 pub mod contents;

@@ -123,7 +123,7 @@ pub(crate) async fn sum(runtime: &Runtime, id: VcId, byte: u8) -> Result<u64, Co
     match reply.refusal() {
         Some(why) => Err(why.code),
         None => Ok(u64::from_le_bytes(
-            reply.contents.as_ref().try_into().unwrap(),
+            <[u8; 8]>::try_from(&reply.contents[..]).unwrap(),
         )),
     }
 }
