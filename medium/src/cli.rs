@@ -11,6 +11,7 @@ use genesis::purse::Coin;
 mod global;
 mod new;
 mod part;
+mod persist;
 mod pod;
 mod recipe;
 mod task;
@@ -18,6 +19,7 @@ mod task;
 pub(crate) use global::Global;
 pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
 pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upgrade};
+pub(crate) use persist::Persist;
 pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
 pub(crate) use recipe::{Init, Recipe, RecipeKind};
 pub(crate) use task::{Allow, Permissions, Task, TaskKind};
@@ -457,25 +459,6 @@ pub(crate) struct Freeze {
     /// Overwrite the file if it is there
     #[arg(long, short)]
     pub(crate) force: bool,
-}
-
-/// `persist`.
-#[derive(Debug, Args)]
-pub(crate) struct Persist {
-    /// What: a VC by id or name, or a directory; one with a `recipe.json` is a recipe
-    pub(crate) what: String,
-    /// The pod's name; without it that of the VC, the recipe or the directory
-    #[arg(long, value_name = "NAME")]
-    pub(crate) pod: Option<String>,
-    /// Make the pod readable for all: not encrypted
-    #[arg(long)]
-    pub(crate) public: bool,
-    /// Share it as well: print a reference key on stderr, which follows later snapshots
-    #[arg(long)]
-    pub(crate) share: bool,
-    /// Leave the VC to the pod: here it is gone until a message wakes it
-    #[arg(long)]
-    pub(crate) sleep: bool,
 }
 
 /// `completions`.

@@ -24,6 +24,7 @@ use super::super::contents::{self, pass_on};
 use super::super::extract::{Json, Params, drain, segment};
 use super::super::failure::{Answer, Failure, clip};
 use super::{Named, Of, refused};
+use crate::folder;
 
 /// Most edits at one time: refuse with `busy`.
 pub const EDITS_MAX: usize = 64;
@@ -63,10 +64,7 @@ impl Edits {
     }
 
     fn add(&self, commands: mpsc::Sender<Command>) -> Result<String, Refusal> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)
-            .map_err(|error| Refusal::new(Code::Io, format!("no randomness: {error}")))?;
-        let id = HEXLOWER.encode(&id);
+        let id = HEXLOWER.encode(&folder::random()?);
         let mut open = self.open.lock();
         open.retain(|_, commands| !commands.is_closed());
         open.insert(id.clone(), commands);
