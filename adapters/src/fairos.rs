@@ -6,6 +6,8 @@
 //!   [`Edit::commit`] answers is a count of what is there.
 //! * Every pod is encrypted; a reference key to a pod is live. A file is shared by 128 hexadecimal digits instead
 //!   of 64, and a directory not at all.
+//! * Of what is known of a file it keeps its name, its bytes and whether it is a program; when it was written is when the
+//!   server got it.
 //! * Which pods are closed is known only to the client that closed them; the server opens whatever is asked for.
 //! * The parent of a fork is told by [`Pods::fork`] and not kept.
 //!
@@ -45,8 +47,10 @@ pub struct Fairos {
     closed: Mutex<BTreeMap<String, String>>,
     /// Pods that the server has open for this session; it answers from what it knew when it opened them.
     opened: Mutex<BTreeSet<String>>,
-    /// Held while something changes: the server loses entries of a directory that two requests change.
-    changing: Mutex<()>,
+    /// Held by every change of a pod and by every request that reads one. The server does not bear two at once in one
+    /// session: a list leaves out what another request looks at, and what was read while something changed is
+    /// taken for the latest, and written back by the next change.
+    session: Mutex<()>,
 }
 
 impl Fairos {
@@ -59,7 +63,7 @@ impl Fairos {
             api: Api::new(address, login)?,
             closed: Mutex::default(),
             opened: Mutex::default(),
-            changing: Mutex::default(),
+            session: Mutex::default(),
         })
     }
 
@@ -113,21 +117,21 @@ impl Fairos {
     }
 
     /// Opens a pod as it is now.
-    ///
-    /// While another thread changes something it is left as that one has it: this is what there is now.
     fn refresh(&self, pod: &PodName) -> Result<(), PodsError> {
-        let name = pod.as_str();
-        if self.closed.lock().contains_key(name) {
-            return Err(PodsError::Closed(name.to_owned()));
-        }
-        match self.changing.try_lock() {
-            Some(_changing) => self.reopen(pod),
-            None => self.open(pod),
-        }
+        self.check_open(pod)?;
+        let _session = self.session.lock();
+        self.reopen(pod)
     }
 
-    /// Makes the session forget what it knows of a pod. Whoever calls holds `changing`: a change that is on its way
-    /// would be lost.
+    /// Makes sure that a pod was not closed here.
+    fn check_open(&self, pod: &PodName) -> Result<(), PodsError> {
+        if self.closed.lock().contains_key(pod.as_str()) {
+            return Err(PodsError::Closed(pod.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Makes the session forget what it knows of a pod. Whoever calls holds `session`.
     fn reopen(&self, pod: &PodName) -> Result<(), PodsError> {
         if self.opened.lock().contains(pod.as_str()) {
             self.api.pod_close(pod.as_str())?;
@@ -162,6 +166,7 @@ impl Fairos {
         let owner = if let Some(address) = closed {
             address
         } else {
+            let _session = self.session.lock();
             let address = self.api.pod_stat(name)?.address;
             self.opened.lock().insert(name.to_owned()); // by that question
             address
@@ -193,7 +198,7 @@ impl Fairos {
         make: impl FnOnce() -> Result<(), PodsError>,
     ) -> Result<(), PodsError> {
         let made = {
-            let _changing = self.changing.lock();
+            let _session = self.session.lock();
             make()
         };
         let whole = made.and_then(|()| {
@@ -229,7 +234,7 @@ impl Pods for Fairos {
             return self.unsupported("keep a pod unencrypted", hint);
         }
         {
-            let _changing = self.changing.lock();
+            let _session = self.session.lock();
             let made = self.api.pod_new(name.as_str());
             made.map_err(|error| of_pod(error, name))?;
         }
@@ -244,6 +249,7 @@ impl Pods for Fairos {
             self.closed.lock().remove(name.as_str());
             self.refresh(name)?;
         } else if !self.closed.lock().contains_key(name.as_str()) {
+            let _session = self.session.lock();
             let address = self.api.pod_stat(name.as_str())?.address;
             self.api.pod_close(name.as_str())?;
             self.opened.lock().remove(name.as_str());
@@ -265,7 +271,7 @@ impl Pods for Fairos {
 
     fn remove_pod(&self, name: &PodName) -> Result<(), PodsError> {
         self.is_own(name)?;
-        let _changing = self.changing.lock();
+        let _session = self.session.lock();
         self.closed.lock().remove(name.as_str());
         self.reopen(name)?; // the server removes what it knows of
         self.api.pod_delete(name.as_str())?;
@@ -304,12 +310,14 @@ impl Pods for Fairos {
     }
 
     fn edit<'p>(&'p self, pod: &PodName) -> Result<Box<dyn Edit + 'p>, PodsError> {
-        let tree = self.tree(&Source::pod(pod))?;
+        self.check_open(pod)?;
         if !self.is_own(pod)? {
             let hint = "fork it, and change the fork";
             return self.unsupported("change a pod that somebody else shares", hint);
         }
-        Ok(Box::new(Changes::new(self, pod, tree)))
+        let _session = self.session.lock();
+        self.reopen(pod)?;
+        Ok(Box::new(Changes::new(self, pod)))
     }
 
     fn history(&self, _: &PodName) -> Result<Vec<Snapshot>, PodsError> {
@@ -321,7 +329,10 @@ impl Pods for Fairos {
 
     fn share(&self, pod: &PodName, path: &PodPath) -> Result<String, PodsError> {
         if self.tree(&Source::pod(pod))?.stat(path)?.kind == EntryKind::File {
-            let reference = self.api.file_share(pod.as_str(), path.as_str())?;
+            let reference = {
+                let _session = self.session.lock();
+                self.api.file_share(pod.as_str(), path.as_str())?
+            };
             return match self.find(&reference)? {
                 found if found.name == path.name() => Ok(reference),
                 found => {

@@ -32,18 +32,19 @@ const NAMES_MAX: u32 = 100;
 pub(super) struct Changes<'f> {
     fairos: &'f Fairos,
     pod: PodName,
+    /// What is there; used while the session is held.
     tree: Tree<'f>,
     /// The files that were written and are still to be there, with their lengths.
     written: BTreeMap<PodPath, u64>,
 }
 
 impl<'f> Changes<'f> {
-    /// The changes to a pod whose state is `tree`.
-    pub(super) fn new(fairos: &'f Fairos, pod: &PodName, tree: Tree<'f>) -> Self {
+    /// The changes to a pod that is open.
+    pub(super) fn new(fairos: &'f Fairos, pod: &PodName) -> Self {
         Self {
             fairos,
             pod: pod.clone(),
-            tree,
+            tree: fairos.tree_held(pod),
             written: BTreeMap::new(),
         }
     }
@@ -237,7 +238,7 @@ impl Edit for Changes<'_> {
         input: &mut dyn Read,
         progress: &dyn Progress,
     ) -> Result<Entry, PodsError> {
-        let _changing = self.fairos.changing.lock();
+        let _session = self.fairos.session.lock();
         check_name(path)?;
         let there = self.look(path)?;
         if there.is_some_and(|entry| entry.kind == EntryKind::Directory) {
@@ -250,12 +251,12 @@ impl Edit for Changes<'_> {
     }
 
     fn make_directory(&mut self, path: &PodPath) -> Result<(), PodsError> {
-        let _changing = self.fairos.changing.lock();
+        let _session = self.fairos.session.lock();
         self.ensure_directory(path)
     }
 
     fn remove(&mut self, path: &PodPath, recursive: bool) -> Result<(), PodsError> {
-        let _changing = self.fairos.changing.lock();
+        let _session = self.fairos.session.lock();
         self.written.retain(|written, _| !written.is_within(path));
         if self.tree.stat(path)?.kind == EntryKind::File {
             return self.remove_file(path);
@@ -281,7 +282,7 @@ impl Edit for Changes<'_> {
     }
 
     fn copy(&mut self, from: &PodPath, to: &PodPath) -> Result<(), PodsError> {
-        let _changing = self.fairos.changing.lock();
+        let _session = self.fairos.session.lock();
         let entry = self.prepare(from, to)?;
         if entry.kind == EntryKind::File {
             return self.copy_file(&entry, to);
@@ -298,7 +299,7 @@ impl Edit for Changes<'_> {
     }
 
     fn rename(&mut self, from: &PodPath, to: &PodPath) -> Result<(), PodsError> {
-        let _changing = self.fairos.changing.lock();
+        let _session = self.fairos.session.lock();
         let entry = self.prepare(from, to)?;
         self.written.retain(|written, _| !written.is_within(from));
         match entry.kind {

@@ -9,13 +9,15 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::Range;
 
+use super::api::Api;
 use super::wire::{FileReceived, Listed, Listing, Meaning, meaning};
 use super::{Fairos, bare, of_pod};
 use crate::http::Answer;
 use crate::pods::{Entry, EntryKind, Found, PodName, PodPath, PodsError, Progress, Source};
+use crate::swarm::media;
 
-/// How often a directory is listed until list and count agree, or two lists do.
-const LISTS_MAX: usize = 4;
+/// How often a directory is listed until list and count agree.
+const LISTS_MAX: usize = 8;
 /// Most entries that a walk finds: refuse.
 const WALK_MAX: usize = 1_000_000;
 /// Deepest directory that a walk enters: refuse. Paths of 1,024 bytes have no more steps.
@@ -26,6 +28,8 @@ const DEPTH_MAX: usize = 512;
 pub(super) struct Tree<'f> {
     fairos: &'f Fairos,
     root: Root,
+    /// Whether whoever reads holds the session already.
+    is_held: bool,
     /// Directories of a pod that were seen to be there.
     known: RefCell<BTreeSet<PodPath>>,
 }
@@ -84,11 +88,12 @@ impl Fairos {
                 Reference::File(reference) => Root::File(self.received(reference)?),
             },
         };
-        Ok(Tree {
-            fairos: self,
-            root,
-            known: RefCell::default(),
-        })
+        Ok(Tree::new(self, root, false))
+    }
+
+    /// A pod as the session has it, for whoever holds that.
+    pub(super) fn tree_held(&self, pod: &PodName) -> Tree<'_> {
+        Tree::new(self, Root::Pod(pod.clone()), true)
     }
 
     /// What a reference leads to, once it was seen to open.
@@ -132,7 +137,22 @@ impl Fairos {
     }
 }
 
-impl Tree<'_> {
+impl<'f> Tree<'f> {
+    fn new(fairos: &'f Fairos, root: Root, is_held: bool) -> Self {
+        Self {
+            fairos,
+            root,
+            is_held,
+            known: RefCell::default(),
+        }
+    }
+
+    /// Asks about a pod, while nobody else does.
+    fn ask<T>(&self, question: impl FnOnce(&Api) -> T) -> T {
+        let _session = (!self.is_held).then(|| self.fairos.session.lock());
+        question(&self.fairos.api)
+    }
+
     /// What it is called in messages.
     fn name(&self) -> String {
         match &self.root {
@@ -191,25 +211,38 @@ impl Tree<'_> {
 
     /// Lists a directory of a pod until nothing of it is missing.
     ///
-    /// The server leaves out what it cannot read at the moment, so the list is compared with the counts. Where
-    /// they differ for good (its own calls leave such counts behind), two equal lists are taken.
+    /// The server leaves out what it cannot read at the moment, and what another session looks at, and says
+    /// nothing of it. So the list is compared with the counts. Where they differ for good (its own calls leave such
+    /// counts behind), the lists are the same each time.
     fn list_pod(&self, pod: &PodName, path: &PodPath) -> Result<Listing, PodsError> {
-        let api = &self.fairos.api;
-        let mut last: Option<Listing> = None;
-        for _ in 0..LISTS_MAX {
+        let (mut is_whole, mut listing) = self.list_once(pod, path)?;
+        let mut is_same = true;
+        for _ in 1..LISTS_MAX {
+            if is_whole {
+                break;
+            }
+            let (next_is_whole, next) = self.list_once(pod, path)?;
+            is_same &= next == listing;
+            (is_whole, listing) = (next_is_whole, next);
+        }
+        if is_whole || is_same {
+            return Ok(listing);
+        }
+        let message = format!("it lists `{path}` of `{pod}` differently each time");
+        Err(self.fairos.api.contradicts("GET /v1/dir/ls", message))
+    }
+
+    /// Lists a directory of a pod, and says whether it has as many entries as are counted.
+    fn list_once(&self, pod: &PodName, path: &PodPath) -> Result<(bool, Listing), PodsError> {
+        self.ask(|api| {
             let mut listing = api.directory_list(pod.as_str(), path.as_str())?;
             listing.dirs.sort();
             listing.files.sort();
             let stat = api.directory_stat(pod.as_str(), path.as_str())?;
             let counts = (listing.dirs.len() as u64, listing.files.len() as u64);
-            let agrees = counts == (stat.no_of_directories, stat.no_of_files);
-            if agrees || last.as_ref() == Some(&listing) {
-                return Ok(listing);
-            }
-            last = Some(listing);
-        }
-        let message = format!("it lists `{path}` of `{pod}` differently each time");
-        Err(api.contradicts("GET /v1/dir/ls", message))
+            let is_whole = counts == (stat.no_of_directories, stat.no_of_files);
+            Ok((is_whole, listing))
+        })
     }
 
     pub(super) fn stat(&self, path: &PodPath) -> Result<Entry, PodsError> {
@@ -257,12 +290,12 @@ impl Tree<'_> {
 
     /// The file at a path in a directory that is one.
     fn file_at(&self, pod: &PodName, path: &PodPath) -> Result<Option<Entry>, PodsError> {
-        match self.fairos.api.file_stat(pod.as_str(), path.as_str()) {
+        match self.ask(|api| api.file_stat(pod.as_str(), path.as_str())) {
             Ok(file) => Ok(Some(Entry {
                 path: path.to_string(),
                 kind: EntryKind::File,
                 bytes: file.file_size,
-                content_type: file.content_type,
+                content_type: media_type(path.name(), file.content_type),
                 modified: file.modification_time,
                 executable: is_executable(file.mode),
                 reference: None,
@@ -274,7 +307,7 @@ impl Tree<'_> {
 
     /// The directory at a path in a directory that is one.
     fn directory_at(&self, pod: &PodName, path: &PodPath) -> Result<Option<Entry>, PodsError> {
-        match self.fairos.api.directory_stat(pod.as_str(), path.as_str()) {
+        match self.ask(|api| api.directory_stat(pod.as_str(), path.as_str())) {
             Ok(stat) => {
                 self.known.borrow_mut().insert(path.clone());
                 Ok(Some(directory(path, stat.modification_time)))
@@ -347,7 +380,7 @@ impl Tree<'_> {
         }
         let api = &self.fairos.api;
         let answer = match &self.root {
-            Root::Pod(pod) => api.file_download(pod.as_str(), path.as_str())?,
+            Root::Pod(pod) => self.ask(|api| api.file_download(pod.as_str(), path.as_str()))?,
             Root::Shared { reference } => api.public_download(reference, path.as_str())?,
             Root::File(_) => {
                 let hint = "fork it first, and read the fork";
@@ -429,7 +462,7 @@ pub(super) fn entry(
         kind,
         bytes: if is_file { listed.size } else { 0 },
         content_type: if is_file {
-            listed.content_type
+            media_type(&listed.name, listed.content_type)
         } else {
             String::new()
         },
@@ -448,6 +481,14 @@ fn directory(path: &PodPath, modified: u64) -> Entry {
         modified,
         executable: false,
         reference: None,
+    }
+}
+
+/// What a file is, by its name, or else as the server found by its first bytes: it keeps no type that it is told.
+fn media_type(name: &str, found: String) -> String {
+    match media::by_name(name) {
+        "" => found,
+        known => known.to_owned(),
     }
 }
 

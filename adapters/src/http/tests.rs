@@ -166,6 +166,22 @@ fn a_file_is_streamed_as_a_part_of_a_form() {
 }
 
 #[test]
+fn a_body_is_streamed_with_its_length_where_that_is_known() {
+    let bytes = vec![7; 300_000];
+    for known in [Some(300_000), None] {
+        let (http, serving) = called(vec![answer("201 Created", "", "")]);
+        let sent = http
+            .post(&["x"])
+            .send_reading("text/odd", known, &mut bytes.as_slice());
+        assert_eq!(sent.unwrap().status(), 201);
+        let heard = serving.join().unwrap().remove(0);
+        assert_eq!(heard.header("content-length").is_some(), known.is_some());
+        assert_eq!(heard.header("content-type"), Some("text/odd"));
+        assert!(heard.body == bytes);
+    }
+}
+
+#[test]
 fn a_source_of_another_length_fails() {
     for (told, is) in [(4, "12345"), (6, "12345")] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

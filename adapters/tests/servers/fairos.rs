@@ -318,6 +318,8 @@ fn a_tree_is_uploaded_changed_and_removed() {
     edit.make_directory(&path("/output")).unwrap();
     let snapshot = edit.commit("first").unwrap();
     assert_eq!((snapshot.files, snapshot.bytes), (5, 2 + 4 + 3 + 3 + 5));
+    let recipe = ana.stat(&here, &path("/recipe.json")).unwrap();
+    assert_eq!(recipe.content_type, "application/json");
     assert!(snapshot.at > 0 && snapshot.note == "first");
     let first = [
         "/output/",

@@ -226,7 +226,7 @@ fn nothing_below_a_file_is_asked_for() {
     assert_eq!(tree(&ana, &here), ["/d/", "/d/f=4", "/f=0"]);
 }
 
-/// The server: two requests that change one directory lose entries of it.
+/// The server: of two requests at once one may leave entries of a directory out of its list, or write an old list back.
 #[test]
 fn threads_that_share_a_client_lose_nothing() {
     let Some(ana) = user("threads") else {
