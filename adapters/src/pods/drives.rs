@@ -146,7 +146,11 @@ impl Drives {
     ) -> Result<Option<(u64, T)>, PodsError> {
         let owner = records.feed.owner;
         let known = self.known.lock().get(&owner).copied().unwrap_or(0);
-        let latest = records.latest(&*self.keeper, known)?;
+        let mut latest = records.latest(&*self.keeper, known)?;
+        if latest.is_none() && known > 0 {
+            // What was known has expired; what came before may have lasted longer.
+            latest = records.latest(&*self.keeper, 0)?;
+        }
         if let Some((index, _)) = &latest {
             self.known.lock().insert(owner, *index);
         }
@@ -481,8 +485,16 @@ impl Pods for Drives {
     }
 
     fn set_pinned(&self, reference: &str, pinned: bool) -> Result<(), PodsError> {
+        let wallet = self.key.owner();
+        if !pinned
+            && let Ok(root) = reference.parse()
+            && self.keeper.pins(wallet)?.contains(&root)
+        {
+            // Damaged or not, it need not be kept.
+            return self.keeper.set_pinned(wallet, &root, false);
+        }
         let root = self.root_of(reference)?;
-        self.keeper.set_pinned(self.key.owner(), &root, pinned)
+        self.keeper.set_pinned(wallet, &root, pinned)
     }
 
     fn pins(&self) -> Result<Vec<String>, PodsError> {

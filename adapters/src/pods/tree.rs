@@ -245,7 +245,8 @@ impl Tree {
     }
 }
 
-/// What is in a directory of a stored tree, by name; nothing below it is read that need not be.
+/// What is in a directory of a stored tree, by name; nothing if there is no such directory. Nothing below it is read that
+/// need not be.
 pub(super) fn list(
     store: &dyn ChunkStore,
     root: Reference,
@@ -254,7 +255,6 @@ pub(super) fn list(
     let prefix = below(directory).into_bytes();
     let mut files = Vec::new();
     let mut directories = BTreeSet::new();
-    let mut is_there = directory.is_root();
     let mut pending = vec![(Vec::new(), root, false, BTreeMap::new())];
     let mut nodes = 0;
     while let Some((path, reference, is_value, metadata)) = pending.pop() {
@@ -263,7 +263,6 @@ pub(super) fn list(
             return Err(SwarmError::TooMany { max: NODES_MAX }.into());
         }
         if let Some(rest) = path.strip_prefix(&prefix[..]) {
-            is_there = true;
             if let Some(end) = rest.iter().position(|byte| *byte == b'/')
                 && path != ROOT_PATH
             {
@@ -285,12 +284,6 @@ pub(super) fn list(
             let path = [&path[..], &fork.prefix].concat();
             pending.push((path, fork.node, fork.is_value, fork.metadata));
         }
-    }
-    if !is_there {
-        return Err(PodsError::NoSuchPath {
-            from: "it".to_owned(),
-            path: directory.to_string(),
-        });
     }
     files.extend(directories.iter().map(directory_entry));
     files.sort_by(|a, b| a.path.cmp(&b.path));

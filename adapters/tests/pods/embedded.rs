@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use adapters::pods::keeper::Keeper;
 use adapters::pods::{FileMeta, PodPath, Pods, PodsError, Quiet};
 use adapters::swarm::splitter::hash;
 
@@ -106,6 +107,46 @@ fn ten_thousand_files_are_one_edit() {
     let root = ana.list(&source("p"), &PodPath::root()).unwrap();
     assert_eq!(root.len(), 99);
     assert!(!shown(root).contains(&"/7/".to_owned()));
+}
+
+/// Threads write to one pod and to pods of their own while others free what is not kept: nothing is lost.
+#[test]
+fn many_writers_at_one_time_lose_nothing() {
+    const WRITERS: u64 = 4;
+    const ROUNDS: u64 = 5;
+    let (pods, _folder, _) = store();
+    let ana = pods.wallet(&wallet("ana")).unwrap();
+    ana.create(&pod("shared"), false).unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (ana, pods) = (&ana, &pods);
+            scope.spawn(move || {
+                let own = pod(&format!("own {writer}"));
+                ana.create(&own, writer % 2 == 0).unwrap();
+                for round in 0..ROUNDS {
+                    for name in [&own, &pod("shared")] {
+                        let mut edit = ana.edit(name).unwrap();
+                        let at = format!("/{writer}/{round}");
+                        put(&mut *edit, &at, noise(writer * 100 + round, 10_000));
+                        edit.commit("").unwrap();
+                    }
+                    pods.disk().collect().unwrap();
+                }
+            });
+        }
+    });
+    let shared = ana.pod(&pod("shared")).unwrap().latest.unwrap();
+    assert_eq!((shared.index, shared.files), (20, 20));
+    for writer in 0..WRITERS {
+        for name in [format!("own {writer}"), "shared".to_owned()] {
+            for round in 0..ROUNDS {
+                let contents = read(&*ana, &source(&name), &format!("/{writer}/{round}"));
+                assert_eq!(contents.unwrap(), noise(writer * 100 + round, 10_000));
+            }
+        }
+    }
+    assert_eq!(ana.batches().unwrap().len(), 1);
+    assert_eq!(pods.disk().verify(&Quiet).unwrap().damage, []);
 }
 
 #[test]
