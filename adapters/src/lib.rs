@@ -9,6 +9,7 @@
 //! pods and out of them; [`vc_pod`] makes pods of VCs. [`recipe`] reads how pods are run, [`task`] runs them, and
 //! [`compute`] confines what is run. [`swarm`] has the formats of Swarm, so that references made here are those of Bee.
 
+pub mod bee;
 pub mod compute;
 pub mod contents;
 pub mod fairos;

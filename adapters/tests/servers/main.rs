@@ -1,6 +1,7 @@
 //! The clients of other servers against the real ones: FairOS-DFS, and a Bee.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bee;
 mod fairos;
 mod fairos_bugs;
 mod fairos_shares;

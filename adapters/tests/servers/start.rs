@@ -79,6 +79,10 @@ fn start() -> Result<Running, String> {
         read.map_err(|error| error.to_string())?;
     }
     if let Ok(servers) = serde_json::from_str(&said) {
+        // They tell of every request that fails, and would stop at a pipe that is full.
+        if let Some(mut told) = runner.stderr.take() {
+            std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+        }
         return Ok(Running {
             servers,
             _runner: runner,

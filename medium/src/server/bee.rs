@@ -92,7 +92,7 @@ struct BeeConfig {
 /// The API while it is served.
 #[derive(Debug)]
 pub(crate) struct BeeServer {
-    bound: SocketAddr,
+    api: BeeApi,
     served: JoinHandle<()>,
 }
 
@@ -117,17 +117,18 @@ impl BeeServer {
         let api = BeeApi::new(config, secret.0);
         tracing::info!(%bound, "Bee's API is up");
         Self {
-            bound,
+            api: api.clone(),
             served: tokio::spawn(serve(listener, api)),
         }
     }
 
     /// Where it listens.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.bound
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.api.0.config.bound
     }
 
-    /// Waits until it has ended, which it does when the node is told to stop; cut off after `grace`.
+    /// Waits until it has ended, which it does when the node is told to stop; cut off after `grace`. What was
+    /// deferred is then on the disk.
     pub(crate) async fn ended(mut self, grace: Duration) {
         if tokio::time::timeout(grace, &mut self.served).await.is_err() {
             self.served.abort();
@@ -135,6 +136,14 @@ impl BeeServer {
                 "requests of Bee's API were still under way after {} ms",
                 grace.as_millis()
             );
+        }
+        let api = self.api.clone();
+        let synced = blocking(&self.api, move |_| match api.tags().any_unsynced() {
+            Some(uid) => tags::sync(&api, uid),
+            None => Ok(()),
+        });
+        if let Err(refused) = synced.await {
+            tracing::warn!(?refused, "chunks of unfinished uploads were not kept");
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Uploading {
     tag: Option<u64>,
     pin: bool,
     encrypt: bool,
+    /// Whether the disk may wait until somebody asks for the tag.
+    deferred: bool,
 }
 
 impl Uploading {
@@ -40,10 +42,11 @@ impl Uploading {
         .with(upload))
     }
 
-    /// Lets an upload in that is counted if it asks for that.
+    /// Lets a chunk in. Under a tag it is counted, and need not be on the disk when it is answered for.
     pub(super) fn of_chunk(api: &BeeApi, batch: Hash, tag: Option<u64>) -> Answer<Self> {
         let tag = tag.map(|tag| api.tags().get_or_create(Some(tag), api.now()));
         Ok(Self {
+            deferred: tag.is_some(),
             tag: tag.transpose()?,
             ..Self::uncounted(api, batch)
         })
@@ -56,6 +59,7 @@ impl Uploading {
             tag: None,
             pin: false,
             encrypt: false,
+            deferred: false,
         }
     }
 
@@ -67,7 +71,8 @@ impl Uploading {
         }
     }
 
-    /// Stores what `work` makes, and answers when it can be read back. Blocks.
+    /// Stores what `work` makes, and answers when it can be read back: after a crash too, unless it is deferred.
+    /// Blocks.
     pub(super) fn store(
         &self,
         work: impl FnOnce(&Chunks<'_>) -> Answer<Reference>,
@@ -81,16 +86,20 @@ impl Uploading {
         let outcome = work(&chunks);
         let count = chunks.count.into_inner();
         if let Some(tag) = self.tag {
-            self.api.tags().count(tag, count);
+            self.api.tags().count(tag, count, self.batch);
         }
         let reference = outcome?;
-        deposit.finish()?;
+        if !self.deferred {
+            deposit.finish()?;
+        }
         if self.pin {
             let keeper = self.api.keeper();
             keeper.set_pinned(self.api.wallet(), &reference, true)?;
         }
-        if let Some(tag) = self.tag {
-            self.api.tags().finish(tag, reference.address());
+        if let Some(tag) = self.tag
+            && !self.deferred
+        {
+            self.api.tags().finish(tag, count, reference.address());
         }
         Ok(Uploaded {
             reference,

@@ -78,8 +78,9 @@ async fn set(api: &BeeApi, root: Reference, pinned: bool) -> Answer<()> {
     blocking(api, move |_| {
         let set = asked.keeper().set_pinned(asked.wallet(), &root, pinned);
         set.map_err(|error| match error {
-            PodsError::Reference { why, .. } => {
-                Refused::not_found("pin collection failed").because("reference", why)
+            PodsError::Swarm(SwarmError::Store(fault)) => SwarmError::Store(fault).into(),
+            PodsError::Reference { .. } | PodsError::Swarm(_) => {
+                Refused::not_found("pin collection failed").because("reference", error.to_string())
             }
             error => error.into(),
         })

@@ -1,21 +1,25 @@
 //! Tags: how much of an upload there is. Kept in memory, the latest [`TAGS_MAX`] of them.
 //!
-//! Here a chunk is as safe as it will be when its upload is answered for: what was split is synced.
+//! What of an upload is on the disk has been *synced*: there is no network that would have to take it. Contents
+//! are, when their upload is answered for. Single chunks under a tag are when somebody asks for the tag: one sync of the disk
+//! for many of them.
 
 use std::collections::BTreeMap;
 
-use adapters::swarm::Address;
+use adapters::swarm::keccak::Hash;
+use adapters::swarm::{Address, HASH_BYTES};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
 use genesis::time::Time;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::BeeApi;
 use super::answer::{Answer, Refused, Said, done};
 use super::ask::{Params, Segments, segment};
+use super::{BeeApi, blocking};
 
 /// Most tags that are remembered; the oldest are forgotten.
 const TAGS_MAX: usize = 10_000;
@@ -31,6 +35,10 @@ struct Tag {
     started_at: Time,
     /// Chunks that came in.
     split: u64,
+    /// Those of them that are on the disk.
+    synced: u64,
+    /// The batch that paid for the last of them.
+    batch: Hash,
     /// What names the upload, once it is whole.
     address: Option<Address>,
 }
@@ -54,6 +62,8 @@ impl Tags {
         let tag = Tag {
             started_at: now,
             split: 0,
+            synced: 0,
+            batch: [0; HASH_BYTES],
             address: None,
         };
         kept.tags.insert(uid, tag);
@@ -73,15 +83,40 @@ impl Tags {
     }
 
     /// Counts chunks that came in. A tag that was deleted meanwhile counts no more.
-    pub(super) fn count(&self, uid: u64, split: u64) {
+    pub(super) fn count(&self, uid: u64, split: u64, batch: Hash) {
         if let Some(tag) = self.0.lock().tags.get_mut(&uid) {
             tag.split += split;
+            tag.batch = batch;
         }
     }
 
-    /// Says what an upload is named, now that it is whole.
-    pub(super) fn finish(&self, uid: u64, address: Address) {
+    /// How many chunks have come in, if not all are known to be on the disk, and the batch that paid.
+    fn unsynced(&self, uid: u64) -> Option<(u64, Hash)> {
+        let kept = self.0.lock();
+        let tag = kept.tags.get(&uid)?;
+        (tag.synced < tag.split).then_some((tag.split, tag.batch))
+    }
+
+    /// Says that so many of the chunks that came in are on the disk.
+    pub(super) fn sync(&self, uid: u64, synced: u64) {
         if let Some(tag) = self.0.lock().tags.get_mut(&uid) {
+            tag.synced = tag.synced.max(synced);
+        }
+    }
+
+    /// The tag of which most is not on the disk, if there is one.
+    pub(super) fn any_unsynced(&self) -> Option<u64> {
+        let kept = self.0.lock();
+        let missing = |tag: &Tag| tag.split - tag.synced;
+        let most = kept.tags.iter().max_by_key(|(_, tag)| missing(tag));
+        most.filter(|(_, tag)| missing(tag) > 0)
+            .map(|(uid, _)| *uid)
+    }
+
+    /// Says that so many of the chunks are on the disk, and what they are named: an upload is whole.
+    pub(super) fn finish(&self, uid: u64, synced: u64, address: Address) {
+        if let Some(tag) = self.0.lock().tags.get_mut(&uid) {
+            tag.synced = tag.split.min(tag.synced + synced);
             tag.address = Some(address);
         }
     }
@@ -116,8 +151,8 @@ impl View {
             split: tag.split,
             seen: 0,
             stored: tag.split,
-            sent: tag.split,
-            synced: tag.split,
+            sent: tag.synced,
+            synced: tag.synced,
             address: tag.address.unwrap_or(Address::ZERO).to_string(),
         }
     }
@@ -155,7 +190,20 @@ pub(super) async fn show(
     State(api): State<BeeApi>,
     Segments(id): Segments<String>,
 ) -> Answer<Response> {
-    Ok(Said(StatusCode::OK, api.tags().view(segment("id", &id)?)?).into_response())
+    let uid = segment("id", &id)?;
+    let asked = api.clone();
+    blocking(&api, move |_| sync(&asked, uid)).await?;
+    Ok(Said(StatusCode::OK, api.tags().view(uid)?).into_response())
+}
+
+/// Brings the chunks of a tag to the disk. Blocks.
+pub(super) fn sync(api: &BeeApi, uid: u64) -> Answer<()> {
+    if let Some((split, batch)) = api.tags().unsynced(uid) {
+        let batch = HEXLOWER.encode(&batch);
+        api.keeper().deposit_with(api.wallet(), &batch)?.finish()?;
+        api.tags().sync(uid, split);
+    }
+    Ok(())
 }
 
 /// `DELETE /tags/{id}`
@@ -194,7 +242,7 @@ pub(super) async fn patch(
     };
     if let Some(text) = named.address {
         api.tags()
-            .finish(uid, super::ask::reference(&text)?.address());
+            .finish(uid, 0, super::ask::reference(&text)?.address());
     }
     Ok(done(StatusCode::OK))
 }
