@@ -340,12 +340,12 @@ fn find_in(
     if path.is_empty() {
         let entry = index.map(|index| get(index)).transpose()?.flatten();
         return match entry {
-            Some(entry) => Ok(file(entry, about)),
+            Some(entry) => Ok(file(&entry, about)),
             None => Err(Refused::not_found("address not found or incorrect")),
         };
     }
     if let Some(entry) = get(path)? {
-        return Ok(file(entry, about));
+        return Ok(file(&entry, about));
     }
     if !path.starts_with('/')
         && manifest
@@ -357,18 +357,18 @@ fn find_in(
     if let Some(index) = index.filter(|index| !path.ends_with(*index))
         && let Some(entry) = get(&format!("{}/{index}", path.trim_end_matches('/')))?
     {
-        return Ok(file(entry, about));
+        return Ok(file(&entry, about));
     }
     if let Some(error) = site.get(ERROR_DOCUMENT_KEY).filter(|error| *error != path)
         && let Some(entry) = get(error)?
     {
-        return Ok(file(entry, about));
+        return Ok(file(&entry, about));
     }
     Err(Refused::not_found("path address not found"))
 }
 
 /// A manifest's entry as contents and headers.
-fn file(entry: Entry, mut about: HeaderMap) -> Found {
+fn file(entry: &Entry, mut about: HeaderMap) -> Found {
     if let Some(name) = entry.metadata.get(FILENAME_KEY) {
         let name = name.rsplit('/').next().unwrap_or(name);
         let name = name.replace('\\', "\\\\").replace('"', "\\\"");

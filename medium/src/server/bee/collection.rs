@@ -50,7 +50,7 @@ pub(super) fn of_tar(input: &mut dyn Read, each: Each<'_>) -> Answer<()> {
                     match attribute.key() {
                         Ok("path") => long_path = Some(attribute.value_bytes().to_vec()),
                         Ok("size") => {
-                            long_size = attribute.value().ok().and_then(|size| size.parse().ok())
+                            long_size = attribute.value().ok().and_then(|size| size.parse().ok());
                         }
                         _ => {}
                     }
