@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod compute;
 pub mod dormitory;
+pub mod elsewhere;
 pub mod folder;
 pub mod name;
 pub mod node;

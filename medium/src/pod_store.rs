@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::SystemClock;
+use crate::elsewhere::Elsewhere;
 use crate::folder;
 
 /// Opens the store of a data folder. It knows the time of day, on a deterministic node as well: stamps are
@@ -101,11 +102,8 @@ impl NodePods {
     /// # Errors
     /// [`PodsError`]: there is no such keeper, or it cannot be reached.
     pub fn elsewhere(&self, keeper: &str) -> Result<Arc<dyn Pods>, PodsError> {
-        Err(PodsError::Unsupported {
-            keeper: keeper.to_owned(),
-            what: "be read by this node".to_owned(),
-            hint: "fetch it into the node's own pods: `medium pod fork`".to_owned(),
-        })
+        let keeper: Elsewhere = keeper.parse()?;
+        keeper.pods(&self.data, &WalletName::default())
     }
 
     /// Lets go of the store, and gives what is locked until nobody uses it.

@@ -3,14 +3,14 @@
 //! [`Keeping::of`] decides once: another keeper that `--dfs` names, else the node that runs on the data
 //! folder or that `--api` names, else the data folder itself, opened for as long as the verb takes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use adapters::fairos::Fairos;
 use adapters::http::Credentials;
 use adapters::pods::{Pods, PodsError, WalletName};
 use anyhow::Result;
 use genesis::refusal::{Code, Refusal};
+use medium::elsewhere::Elsewhere;
 use medium::pod_store::{self, Wallet};
 
 use crate::bar::{Bar, watch};
@@ -23,9 +23,6 @@ mod place;
 
 pub(crate) use place::{Place, What, plain_name};
 
-/// The file in a data folder with what other servers ask for; only its owner may read it.
-const CREDENTIALS_FILE: &str = "credentials.json";
-
 /// Who keeps the pods that the flags name.
 #[derive(Debug)]
 pub(crate) enum Keeping {
@@ -33,20 +30,8 @@ pub(crate) enum Keeping {
     Node(Client),
     /// The store of a data folder on which no node runs.
     Folder(PathBuf),
-    /// A Bee, and the data folder with the keys of wallets.
-    Bee {
-        /// Its address.
-        url: String,
-        /// The data folder.
-        folder: PathBuf,
-    },
-    /// A FairOS-DFS, and the data folder with the credentials.
-    FairOs {
-        /// Its address.
-        url: String,
-        /// The data folder.
-        folder: PathBuf,
-    },
+    /// Another server, and the data folder with wallets and credentials.
+    Elsewhere(Elsewhere, PathBuf),
 }
 
 impl Keeping {
@@ -57,21 +42,7 @@ impl Keeping {
     pub(crate) async fn of(global: &Global) -> Result<Self, Refusal> {
         let folder = found::data_folder(global)?;
         if let Some(dfs) = &global.dfs {
-            return match dfs.split_once(':') {
-                Some(("bee", url)) if !url.is_empty() => Ok(Self::Bee {
-                    url: url.to_owned(),
-                    folder,
-                }),
-                Some(("fairos", url)) if !url.is_empty() => Ok(Self::FairOs {
-                    url: url.to_owned(),
-                    folder,
-                }),
-                _ => Err(
-                    Refusal::new(Code::Malformed, format!("`{dfs}` names no keeper of pods")).hint(
-                        "it looks like bee:http://127.0.0.1:1633 or fairos:http://127.0.0.1:9090",
-                    ),
-                ),
-            };
+            return Ok(Self::Elsewhere(dfs.parse()?, folder));
         }
         let in_process = |refusal: Refusal| match refusal.code {
             Code::Unreachable if global.api.is_none() => Ok(Self::Folder(folder)),
@@ -97,12 +68,9 @@ impl Keeping {
             Self::Folder(folder) => {
                 blocking(move || pod_store::open(&folder)?.wallet(&wallet)).await
             }
-            Self::Bee { url, folder: _ } => Err(PodsError::Unsupported {
-                keeper: format!("Bee at {url}"),
-                what: "be used by this program".to_owned(),
-                hint: "leave `--dfs` out: the data folder keeps pods as well".to_owned(),
-            }),
-            Self::FairOs { url, folder } => blocking(move || fairos(&url, &folder)).await,
+            Self::Elsewhere(keeper, folder) => {
+                blocking(move || keeper.pods(&folder, &wallet)).await
+            }
         }
     }
 
@@ -113,39 +81,17 @@ impl Keeping {
     pub(crate) async fn wallets(self) -> Result<Vec<Wallet>, PodsError> {
         match self {
             Self::Node(client) => Ok(client.get(&["v1", "wallets"], &[]).await?),
-            // Their keys are here, whoever keeps the pods.
-            Self::Folder(folder) | Self::Bee { folder, .. } => {
-                blocking(move || pod_store::wallets(&folder)).await
-            }
-            Self::FairOs { url, .. } => Err(PodsError::Unsupported {
+            Self::Elsewhere(Elsewhere::FairOs(url), _) => Err(PodsError::Unsupported {
                 keeper: format!("FairOS-DFS at {url}"),
                 what: "list wallets: it has users".to_owned(),
                 hint: format!("{} names the user", Credentials::FAIROS_USER),
             }),
+            // Their keys are here, whoever keeps the pods.
+            Self::Folder(folder) | Self::Elsewhere(Elsewhere::Bee(_), folder) => {
+                blocking(move || pod_store::wallets(&folder)).await
+            }
         }
     }
-}
-
-/// The pods of the user of a FairOS-DFS whom the environment or the file of credentials names.
-fn fairos(url: &str, folder: &Path) -> Result<Arc<dyn Pods>, PodsError> {
-    let login = credentials(folder)?.fairos.ok_or_else(|| {
-        let what = format!("nobody is named to FairOS-DFS at {url}");
-        Refusal::new(Code::Denied, what).hint(format!(
-            "set {} and {}, or write them to `{}`",
-            Credentials::FAIROS_USER,
-            Credentials::FAIROS_PASSWORD,
-            folder.join(CREDENTIALS_FILE).display()
-        ))
-    })?;
-    Ok(Arc::new(Fairos::new(url, login)?))
-}
-
-/// What the environment and the data folder have for other servers.
-fn credentials(folder: &Path) -> Result<Credentials, Refusal> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let file = folder.join(CREDENTIALS_FILE);
-    Credentials::read(variable, Some(&file))
-        .map_err(|error| Refusal::new(Code::Denied, error.to_string()).hint(error.hint()))
 }
 
 /// Runs what blocks on a thread where that is allowed.

@@ -189,7 +189,7 @@ impl Printer {
     }
 
     /// Stdout itself, for bytes that a thread of its own writes there.
-    pub(crate) fn raw(&self) -> io::Stdout {
+    pub(crate) fn raw() -> io::Stdout {
         // A handle, and every one writes to the same buffer.
         io::stdout()
     }

@@ -37,7 +37,7 @@ pub(crate) enum PodKind {
             medium pod ls notes --recursive"
     )]
     Ls {
-        /// POD, POD:/path, or a reference [default: the pods of the wallet]
+        /// POD, `POD:/path`, or a reference [default: the pods of the wallet]
         place: Option<Place>,
         /// The path in it, if it was not named yet
         path: Option<PodPath>,
@@ -60,7 +60,7 @@ pub(crate) enum PodKind {
     Put {
         /// A file, a directory, or `-` for standard input
         source: PathBuf,
-        /// Where to: POD:/path
+        /// Where to: `POD:/path`
         to: Place,
         /// Also put what is called like a secret
         #[arg(long)]
@@ -76,7 +76,7 @@ pub(crate) enum PodKind {
             medium pod get site:/ -o ./site --at 3"
     )]
     Get {
-        /// What: POD:/path, or a reference with or without a path
+        /// What: `POD:/path`, or a reference with or without a path
         from: Place,
         /// Where to [default: its name, here]; `-` is standard output
         #[arg(long, short, value_name = "FILE")]
@@ -94,9 +94,9 @@ pub(crate) enum PodKind {
             medium pod cp notes:/2026 archive:/notes/"
     )]
     Cp {
-        /// What: POD:/path, or a reference with or without a path
+        /// What: `POD:/path`, or a reference with or without a path
         from: Place,
-        /// Where to: POD:/path; into it if it ends with `/`
+        /// Where to: `POD:/path`; into it if it ends with `/`
         to: Place,
         /// As it was at this snapshot
         #[arg(long, value_name = "N")]
@@ -108,9 +108,9 @@ pub(crate) enum PodKind {
             Examples:\n  medium pod mv notes:/a.txt notes:/old/\n  medium pod mv notes:/b.txt archive:/b.txt"
     )]
     Mv {
-        /// What: POD:/path
+        /// What: `POD:/path`
         from: Place,
-        /// Where to: POD:/path; into it if it ends with `/`
+        /// Where to: `POD:/path`; into it if it ends with `/`
         to: Place,
     },
     /// Remove a file or an empty directory; with -r any directory
@@ -119,7 +119,7 @@ pub(crate) enum PodKind {
             Examples:\n  medium pod rm notes:/a.txt\n  medium pod rm -r notes:/2025"
     )]
     Rm {
-        /// What: POD:/path
+        /// What: `POD:/path`
         what: Place,
         /// Whatever is in it
         #[arg(long, short)]
@@ -130,7 +130,7 @@ pub(crate) enum PodKind {
         after_long_help = "Examples:\n  medium pod mkdir notes:/2026\n  medium pod mkdir -p notes:/2026/11/21"
     )]
     Mkdir {
-        /// Which: POD:/path
+        /// Which: `POD:/path`
         what: Place,
         /// Also those on the way to it; it may be there
         #[arg(long, short)]
@@ -141,7 +141,7 @@ pub(crate) enum PodKind {
         after_long_help = "Examples:\n  medium pod stat notes\n  medium pod stat notes:/a.txt"
     )]
     Stat {
-        /// POD, POD:/path, or a reference with or without a path
+        /// POD, `POD:/path`, or a reference with or without a path
         what: Place,
         /// As it was at this snapshot
         #[arg(long, value_name = "N")]
@@ -177,7 +177,7 @@ pub(crate) enum PodKind {
             Examples:\n  medium pod share notes\n  medium pod share notes:/2026/letter.txt"
     )]
     Share {
-        /// POD or POD:/path
+        /// POD or `POD:/path`
         what: Place,
     },
     /// Make a pod of one's own from what somebody shared, or from one's own pod

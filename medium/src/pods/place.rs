@@ -81,16 +81,15 @@ impl FromStr for Place {
     type Err = PodsError;
 
     fn from_str(text: &str) -> Result<Self, PodsError> {
-        let (what, path) = match split_reference(text) {
-            Some((reference, path)) => (What::Reference(reference.to_lowercase()), path),
-            None => {
-                // A name may have a `:` of its own.
-                let (name, path) = text
-                    .find(":/")
-                    .or_else(|| text.find(':'))
-                    .map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
-                (What::Pod(name.parse()?), path)
-            }
+        let (what, path) = if let Some((reference, path)) = split_reference(text) {
+            (What::Reference(reference.to_lowercase()), path)
+        } else {
+            // A name may have a `:` of its own.
+            let (name, path) = text
+                .find(":/")
+                .or_else(|| text.find(':'))
+                .map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+            (What::Pod(name.parse()?), path)
         };
         Ok(Self {
             what,

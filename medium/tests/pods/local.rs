@@ -14,7 +14,8 @@ use crate::place::Place;
 const LONG: usize = 300_001;
 
 fn long() -> Vec<u8> {
-    (0..LONG).map(|i| (i * i >> 7) as u8).collect()
+    let byte = |i: usize| u8::try_from(((i * i) >> 7) % 256).unwrap();
+    (0..LONG).map(byte).collect()
 }
 
 fn both() -> [Place; 2] {

@@ -55,7 +55,6 @@ pod rm notes:/none
 pod rm notes:/
 pod history notes
 pod verify notes
-pod verify site --json
 pod close notes
 pod ls notes
 pod put letter.txt notes:/
@@ -122,11 +121,14 @@ fn furnished(place: Place) -> Place {
 fn verbs_say_the_same_in_process_and_through_a_node() {
     let alone = furnished(Place::in_process());
     let said = transcript(&alone, SCRIPT);
-    insta::assert_snapshot!("verbs", said);
-    for place in [&alone] {
-        assert_eq!(place.read("copy/letter.txt"), b"dear you\n");
-        assert_eq!(place.read("imported/new.txt"), b"dear you\n");
-    }
+    // How many chunks something takes is not the verbs' to say.
+    let told: Vec<_> = said
+        .lines()
+        .filter(|line| !line.contains("chunks"))
+        .collect();
+    insta::assert_snapshot!("verbs", told.join("\n"));
+    assert_eq!(alone.read("copy/letter.txt"), b"dear you\n");
+    assert_eq!(alone.read("imported/new.txt"), b"dear you\n");
     let node = furnished(Place::on_a_node());
     let through = transcript(&node, SCRIPT);
     for (alone, through) in said.lines().zip(through.lines()) {

@@ -5,13 +5,15 @@ use std::thread;
 use crate::harness::Node;
 use crate::place::Place;
 
+/// How many files each of the clients puts.
+const EACH: usize = 4;
+
 /// Each of two clients puts files of its own into one pod at the same time: no change is lost.
 #[test]
 fn two_clients_change_one_pod_and_nothing_is_lost() {
     let place = Place::on_a_node();
     place.done(&["pod", "new", "p"]);
     place.write("a.txt", b"a");
-    const EACH: usize = 4;
     thread::scope(|scope| {
         for client in 0..2 {
             let place = &place;

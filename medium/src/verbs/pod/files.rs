@@ -335,8 +335,7 @@ fn copy_file(
     match (read, written) {
         // What could not be read is the reason why it could not be written.
         (Ok(Err(error)), Err(_)) if !is_broken_pipe(&error) => Err(error.into()),
-        (_, Err(error)) => Err(error.into()),
-        (Ok(Err(error)), Ok(_)) => Err(error.into()),
+        (_, Err(error)) | (Ok(Err(error)), Ok(_)) => Err(error.into()),
         (Err(_), Ok(_)) => Err(Refusal::new(Code::Internal, "a reader failed").into()),
         (Ok(Ok(_)), Ok(_)) => Ok(()),
     }

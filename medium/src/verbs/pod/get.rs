@@ -12,7 +12,7 @@ use serde_json::json;
 use super::super::Context;
 use crate::bar::{Bar, size};
 use crate::pods::Place;
-use crate::printer::Closed;
+use crate::printer::{Closed, Printer};
 
 /// Longest file that is shown on a terminal, in bytes.
 const SHOWN_BYTES_MAX: u64 = 1024 * 1024;
@@ -126,7 +126,7 @@ async fn print(context: Context<'_>, source: Source, from: Place) -> Result<()> 
             .into());
     }
     if !context.printer.is_terminal() {
-        let mut out = context.printer.raw();
+        let mut out = Printer::raw();
         return context
             .with_pods("got", move |pods, bar| {
                 if let Ok(entry) = pods.stat(&source, &from.path) {
@@ -134,14 +134,14 @@ async fn print(context: Context<'_>, source: Source, from: Place) -> Result<()> 
                 }
                 pods.read(&source, &from.path, None, &mut out, bar)
                     .map_err(nobody_reads)?;
-                out.flush().or_else(|error| match error.kind() {
-                    io::ErrorKind::BrokenPipe => Err(Closed.into()),
-                    _ => Err(TransferError::Io {
+                out.flush().map_err(|error| match error.kind() {
+                    io::ErrorKind::BrokenPipe => Closed.into(),
+                    _ => TransferError::Io {
                         doing: "write to",
                         path: "stdout".into(),
                         error,
                     }
-                    .into()),
+                    .into(),
                 })
             })
             .await;
@@ -159,13 +159,11 @@ async fn print(context: Context<'_>, source: Source, from: Place) -> Result<()> 
             Ok(bytes)
         })
         .await?;
-    match String::from_utf8(shown) {
-        Ok(text) => context.printer.text(text.trim_end_matches('\n')),
-        Err(_) => {
-            let what = "this file is not text, and stdout is a terminal";
-            Err(Refusal::new(Code::Malformed, what).hint(hint).into())
-        }
-    }
+    let Ok(text) = String::from_utf8(shown) else {
+        let what = "this file is not text, and stdout is a terminal";
+        return Err(Refusal::new(Code::Malformed, what).hint(hint).into());
+    };
+    context.printer.text(text.trim_end_matches('\n'))
 }
 
 /// A reader that has seen enough is no error.
