@@ -10,7 +10,7 @@
 //!
 //! Bytes are not checked when they are read: whoever asks checks them against the address, as of any [`ChunkStore`].
 //!
-//! Memory: 80 MiB of the index, [`PENDING_MAX`] rows, 256 KiB per batch in use, 8 bytes per free slot.
+//! Memory: 32 MiB of the index, [`PENDING_MAX`] rows, 256 KiB per batch in use, 8 bytes per free slot.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::FileExt;
@@ -49,7 +49,7 @@ pub use self::batch::{
 /// Room for a chunk of either kind, in bytes.
 pub const SLOT_BYTES: u64 = 4_208;
 /// Most chunks that are written without being in the index: then they are put there.
-pub const PENDING_MAX: usize = 32_768;
+pub const PENDING_MAX: usize = 16_384;
 
 const _: () = assert!(
     *SOC_BYTES.end() as u64 <= SLOT_BYTES,
