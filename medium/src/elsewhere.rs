@@ -4,13 +4,19 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use adapters::bee::{Bee, BeeOptions};
 use adapters::fairos::Fairos;
 use adapters::http::Credentials;
-use adapters::pods::{Pods, PodsError, WalletName};
+use adapters::pods::{Drives, Pods, PodsError, WalletName};
 use genesis::refusal::{Code, Refusal};
+
+use crate::clock::SystemClock;
+use crate::pod_store;
 
 /// The file in a data folder with what other servers ask for; only its owner may read it.
 pub const CREDENTIALS_FILE: &str = "credentials.json";
+/// The folder in a data folder where uploads to Bees are noted, so that what was broken off goes on.
+pub const JOURNALS_FOLDER: &str = "bee";
 
 /// A server that keeps pods, by its address: `bee:URL` or `fairos:URL`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +48,26 @@ impl Elsewhere {
     ///
     /// # Errors
     /// [`PodsError`]: the address is none, or credentials are missing or exposed.
-    pub fn pods(&self, data: &Path, _wallet: &WalletName) -> Result<Arc<dyn Pods>, PodsError> {
+    pub fn pods(&self, data: &Path, wallet: &WalletName) -> Result<Arc<dyn Pods>, PodsError> {
         match self {
-            Self::Bee(url) => Err(PodsError::Unsupported {
-                keeper: format!("Bee at {url}"),
-                what: "be used by this program".to_owned(),
-                hint: "leave `--dfs` out: the data folder keeps pods as well".to_owned(),
-            }),
+            Self::Bee(url) => bee(url, data, wallet),
             Self::FairOs(url) => fairos(url, data),
         }
     }
+}
+
+/// The pods of a wallet whose chunks a Bee keeps.
+fn bee(url: &str, data: &Path, wallet: &WalletName) -> Result<Arc<dyn Pods>, PodsError> {
+    let batch = credentials(data)?.bee_batch;
+    let options = BeeOptions {
+        batch: batch.map(|batch| batch.reveal().to_owned()),
+        journals: Some(data.join(JOURNALS_FOLDER)),
+        ..BeeOptions::default()
+    };
+    let keeper = Arc::new(Bee::new(url, options)?);
+    let key = pod_store::wallet_key(data, wallet)?;
+    let clock = Arc::new(SystemClock::default());
+    Ok(Arc::new(Drives::new(keeper, key, clock)))
 }
 
 /// The pods of the user whom the environment or the file of credentials names.

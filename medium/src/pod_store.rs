@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters::pods::disk::Disk;
-use adapters::pods::{PodStore, PodStoreOptions, Pods, PodsError, WalletName, Wallets};
+use adapters::pods::{PodStore, PodStoreOptions, Pods, PodsError, WalletKey, WalletName, Wallets};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,15 @@ pub fn open(data: &Path) -> Result<Arc<PodStore>, PodsError> {
         random: || Ok(folder::random()?),
     };
     PodStore::open(data, options).map(Arc::new)
+}
+
+/// The key of a wallet, which is made if there is none. The store need not be open.
+///
+/// # Errors
+/// [`PodsError::Io`], [`PodsError::Damaged`].
+pub fn wallet_key(data: &Path, name: &WalletName) -> Result<WalletKey, PodsError> {
+    folder::prepare(data)?;
+    Wallets::of(data).key_or_new(name, || Ok(folder::random()?))
 }
 
 /// A wallet, as lists show it.

@@ -11,6 +11,7 @@
 mod harness;
 
 mod api;
+mod elsewhere;
 mod local;
 mod place;
 mod same;
