@@ -1,8 +1,8 @@
 //! VCs in pods: persisted, asleep there, woken by a message, spawned from a reference and forked from it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::Node;
+use crate::harness::{Node, Process, medium};
 
 /// The digest of a VC, wherever it is.
 fn image_of(node: &Node, vc: &str) -> String {
@@ -140,4 +140,53 @@ fn shared_parts_are_stored_once() {
     );
     node.done(&["persist", "one", "--sleep"]);
     assert_eq!(node.done(&["send", "one", "(+ one 41)"]), "42");
+}
+
+/// A node that serves Bee's API, and where.
+fn a_bee(home: &std::path::Path) -> (Process, String) {
+    let mut command = medium(home);
+    command.args(["up", "--json", "--ephemeral", "--api", "127.0.0.1:0"]);
+    command.args(["--bee-api", "127.0.0.1:0"]);
+    let mut process = Process::start(command);
+    let ready: Value = serde_json::from_str(&process.lines().next().unwrap()).unwrap();
+    (process, ready["bee_api"].as_str().unwrap().to_owned())
+}
+
+/// Asleep in a pod on a Bee, a VC is woken by whoever was given the reference: here or elsewhere, the same one.
+#[test]
+fn a_vc_in_a_pod_on_a_bee_wakes_on_any_node() {
+    let (here, there) = (Node::start(), Node::start());
+    let (_bee, url) = a_bee(here.home());
+    let dfs = format!("bee:{url}");
+    let on_bee = |arguments: &[&str]| {
+        let all: Vec<_> = ["--dfs", &dfs].iter().chain(arguments).copied().collect();
+        here.done(&all)
+    };
+    on_bee(&["pod", "stamp", "buy", "--depth", "20", "--ttl", "30d"]);
+    here.done(&["spawn", "counter", "--name", "c"]);
+    here.done(&["send", "c", "40"]);
+    let image = image_of(&here, "c");
+
+    let place = on_bee(&["persist", "c", "--sleep"]);
+    assert!(place.ends_with(&format!("@{dfs}")), "{place}");
+    assert_eq!(here.done(&["wake", "c"]), "awake");
+    assert_eq!(image_of(&here, "c"), image, "the same as before it slept");
+
+    let place = on_bee(&["persist", "c", "--sleep"]);
+    let id = there.done(&["spawn", &place]);
+    assert_eq!(image_of(&there, &id), image, "the same on another node");
+    assert_eq!(
+        there.done(&["send", &place, "2"]),
+        "42",
+        "the place finds it"
+    );
+    there.done(&["remove", &id, "--force"]);
+    assert_eq!(
+        there.done(&["send", &place, "3"]),
+        "43",
+        "a message wakes it there"
+    );
+    let fork = there.done(&["fork", &place]);
+    assert_ne!(fork, id);
+    assert_eq!(there.done(&["send", &fork, "4"]), "44");
 }
