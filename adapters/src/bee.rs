@@ -201,15 +201,12 @@ fn batch_id(text: &str) -> Result<String, PodsError> {
 
 impl ChunkStore for Bee {
     fn get(&self, address: &Address) -> Result<Option<Bytes>, StoreFault> {
-        self.chunk(address).map_err(|error| StoreFault {
-            what: error.to_string(),
-        })
+        self.chunk(address)
+            .map_err(|error| StoreFault::elsewhere(error.to_string()))
     }
 
     fn put(&self, _: &[(Address, &[u8])]) -> Result<(), StoreFault> {
-        Err(StoreFault {
-            what: "a Bee takes chunks only with a stamp".to_owned(),
-        })
+        Err(StoreFault::here("a Bee takes chunks only with a stamp"))
     }
 }
 

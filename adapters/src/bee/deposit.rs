@@ -210,7 +210,7 @@ impl ChunkStore for BeeDeposit<'_> {
         self.send_all(&missing).map_err(|error| {
             let what = error.to_string();
             *self.failed.lock() = Some(error);
-            StoreFault { what }
+            StoreFault::elsewhere(what)
         })
     }
 }

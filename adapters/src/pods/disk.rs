@@ -453,9 +453,7 @@ impl ChunkStore for Disk {
     }
 
     fn put(&self, _: &[(Address, &[u8])]) -> Result<(), StoreFault> {
-        Err(StoreFault {
-            what: "it takes chunks only with a stamp".to_owned(),
-        })
+        Err(StoreFault::here("it takes chunks only with a stamp"))
     }
 }
 
@@ -531,12 +529,10 @@ impl Keeper for Disk {
 
 /// What went wrong, for a reader of chunks.
 fn fault(error: &PodsError) -> StoreFault {
-    StoreFault {
-        what: match error {
-            PodsError::Io { what, error } => format!("{what}: {error}"),
-            other => other.to_string(),
-        },
-    }
+    StoreFault::here(match error {
+        PodsError::Io { what, error } => format!("{what}: {error}"),
+        other => other.to_string(),
+    })
 }
 
 fn forgotten(batch: u32) -> PodsError {

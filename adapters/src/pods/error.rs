@@ -184,6 +184,8 @@ impl PodsError {
             Self::Batch { .. } | Self::Funds { .. } => Code::Postage,
             Self::Stopped { .. } => Code::Cancelled,
             Self::Server { .. } | Self::Unreachable { .. } => Code::Unreachable,
+            Self::Swarm(SwarmError::Store(fault)) if fault.is_elsewhere => Code::Unreachable,
+            Self::Swarm(SwarmError::Store(_)) => Code::Io,
             Self::Swarm(_) | Self::Damaged(_) => Code::Corrupt,
             Self::Io { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => {
                 Code::DiskFull
@@ -229,6 +231,9 @@ impl PodsError {
             Self::Offer { .. } => Some("ask its author for it again".to_owned()),
             Self::Unsupported { hint, .. } | Self::Server { hint, .. } => Some(hint.clone()),
             Self::Unreachable { .. } => Some("check the address, and that it runs".to_owned()),
+            Self::Swarm(SwarmError::Store(fault)) => fault
+                .is_elsewhere
+                .then(|| "check the address, that it runs, and try again".to_owned()),
             Self::Swarm(_) | Self::Damaged(_) => Some(
                 "`medium pod verify` says what is damaged; what is put again is whole".to_owned(),
             ),

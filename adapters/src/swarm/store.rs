@@ -13,6 +13,26 @@ use super::reference::Address;
 pub struct StoreFault {
     /// What it said.
     pub what: String,
+    /// Whether it is another server, that can be asked again; else it is on this machine.
+    pub is_elsewhere: bool,
+}
+
+impl StoreFault {
+    /// A store on this machine could not.
+    pub fn here(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            is_elsewhere: false,
+        }
+    }
+
+    /// Another server could not, or was not reached.
+    pub fn elsewhere(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            is_elsewhere: true,
+        }
+    }
 }
 
 /// Chunks by address. Content-addressed and single-owner chunks share the addresses.

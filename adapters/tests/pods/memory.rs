@@ -82,9 +82,7 @@ impl ChunkStore for Memory {
     }
 
     fn put(&self, _: &[(Address, &[u8])]) -> Result<(), StoreFault> {
-        Err(StoreFault {
-            what: "it takes chunks only with a stamp".to_owned(),
-        })
+        Err(StoreFault::here("it takes chunks only with a stamp"))
     }
 }
 
@@ -268,7 +266,7 @@ impl ChunkStore for InMemory<'_> {
                 .map_err(|error| {
                     let what = error.to_string();
                     *self.failed.lock() = Some(error);
-                    StoreFault { what }
+                    StoreFault::here(what)
                 })?;
         }
         Ok(())
