@@ -15,6 +15,7 @@
 //! | `lock.json` | every reference that is used, and the root it led to: live ones do not move under a run |
 //! | `journal` | what happened, a line each, on disk before the next thing happens |
 //! | `pods/` | copies of the directories that steps name |
+//! | `fetched/` | what was fetched from references that lead to no state that has a name |
 //! | `steps/<step>[.<item>]/` | `pod/` (what the job saw and left), `stdout`, `stderr`, `log` (both, with times) |
 //! | `run.json` | the record, when it ended |
 //!

@@ -73,6 +73,9 @@ impl Json {
     }
 
     /// It as a text over several lines, two blanks for each level, with a line end.
+    ///
+    /// # Panics
+    /// If a number was put together by hand and is none.
     pub fn pretty(&self) -> String {
         let mut text = serde_json::to_string_pretty(self)
             .expect("every value has a JSON form: its numbers were numbers when they were read");

@@ -83,23 +83,21 @@ pub fn into_directory(
     }
     let fresh = Fresh::beside(to)?;
     let entries = pods.list(from, &PodPath::root())?;
-    let (files, bytes, from_archive) = match old_archive(pods, from, &entries)? {
-        Some(archive) => {
-            let unpacked = from_old(pods, from, &archive, &fresh, progress)?;
-            (unpacked.files.len() as u64, unpacked.bytes, true)
-        }
-        None => {
-            remove(fresh.path())?;
-            let fetched = fetch_directory(pods, from, &PodPath::root(), fresh.path(), progress)?;
-            (fetched.files, fetched.bytes, false)
-        }
+    let old = old_archive(pods, from, &entries)?;
+    let (files, bytes) = if let Some(archive) = &old {
+        let unpacked = from_old(pods, from, archive, &fresh, progress)?;
+        (unpacked.files.len() as u64, unpacked.bytes)
+    } else {
+        remove(fresh.path())?;
+        let fetched = fetch_directory(pods, from, &PodPath::root(), fresh.path(), progress)?;
+        (fetched.files, fetched.bytes)
     };
     fresh.take_place(to)?;
     Ok(Imported {
         directory: to.to_owned(),
         files,
         bytes,
-        from_archive,
+        from_archive: old.is_some(),
     })
 }
 

@@ -192,7 +192,7 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
-    /// What the system said when something was to be done: `read `a/b``.
+    /// What the system said when something was to be done.
     pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
         Self::Io {
             what: what.into(),

@@ -36,12 +36,12 @@ impl Linted {
 /// [`RecipeError::Missing`], and what reading says. What is wrong with the recipe is in the answer.
 pub fn lint(path: &Path) -> Result<Linted, RecipeError> {
     let (file, bytes) = read_bytes(path)?;
-    let directory = match path.is_dir() {
-        true => path,
-        false => path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new(".")),
+    let directory = if path.is_dir() {
+        path
+    } else {
+        let parent = path.parent();
+        let named = parent.filter(|parent| !parent.as_os_str().is_empty());
+        named.unwrap_or(Path::new("."))
     };
     let (recipe, mut findings) = Recipe::examine(&file, &bytes);
     let at = |field: &str| Place {

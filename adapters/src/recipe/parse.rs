@@ -120,18 +120,18 @@ fn read(root: &Node<'_>, sink: &mut Sink) -> Option<Recipe> {
             None
         }
     };
-    if let (Some(name), Some(Kind::Pod(PodRecipe { share: Some(_), .. }))) = (&name, &kind) {
-        if format!("{OUTPUT_POD}{name}").len() > PodName::LEN_MAX {
-            sink.push(Finding::error(
-                "bad-name",
-                root.place(),
-                format!(
-                    "`{OUTPUT_POD}{name}`, the pod of its output, would have over {} bytes",
-                    PodName::LEN_MAX
-                ),
-                "shorten `name`",
-            ));
-        }
+    if let (Some(name), Some(Kind::Pod(PodRecipe { share: Some(_), .. }))) = (&name, &kind)
+        && OUTPUT_POD.len() + name.len() > PodName::LEN_MAX
+    {
+        sink.push(Finding::error(
+            "bad-name",
+            root.place(),
+            format!(
+                "`{OUTPUT_POD}{name}`, the pod of its output, would have over {} bytes",
+                PodName::LEN_MAX
+            ),
+            "shorten `name`",
+        ));
     }
     Some(Recipe {
         name: name?,

@@ -39,7 +39,7 @@ pub enum TaskError {
         step: String,
         /// Why.
         #[source]
-        error: RecipeError,
+        error: Box<RecipeError>,
     },
     /// A fan-out has too many items.
     #[error("step `{step}` would be run {count} times, at most {count_max} are possible")]
@@ -67,7 +67,7 @@ pub enum TaskError {
     },
     /// A recipe says no.
     #[error(transparent)]
-    Recipe(#[from] RecipeError),
+    Recipe(Box<RecipeError>),
     /// The disk says no.
     #[error("cannot {what}: {error}")]
     Io {
@@ -79,9 +79,15 @@ pub enum TaskError {
     },
 }
 
+impl From<RecipeError> for TaskError {
+    fn from(error: RecipeError) -> Self {
+        Self::Recipe(Box::new(error))
+    }
+}
+
 impl From<PodsError> for TaskError {
     fn from(error: PodsError) -> Self {
-        Self::Recipe(error.into())
+        RecipeError::from(error).into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use genesis::id::Digest;
 use parking_lot::Mutex;
 
-use super::{Outside, TaskError};
+use super::{Folders, Outside, TaskError};
 use crate::pods::{PodPath, Source};
 use crate::recipe::{
     External, RecipeError, Tree, Wanted, digest_of_file, fresh_file, into_directory, remove,
@@ -16,7 +16,8 @@ use crate::recipe::{
 /// The cache of what was fetched.
 pub(super) struct Fetched<'a> {
     outside: Outside<'a>,
-    folder: PathBuf,
+    cache: PathBuf,
+    run: PathBuf,
     /// Where references lead in this run.
     roots: BTreeMap<String, String>,
     /// What this run has fetched or verified.
@@ -24,10 +25,15 @@ pub(super) struct Fetched<'a> {
 }
 
 impl<'a> Fetched<'a> {
-    pub(super) fn new(outside: Outside<'a>, cache: &Path, roots: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(
+        outside: Outside<'a>,
+        folders: &Folders,
+        roots: BTreeMap<String, String>,
+    ) -> Self {
         Self {
             outside,
-            folder: cache.join("fetched"),
+            cache: folders.cache.join("fetched"),
+            run: folders.run.join("fetched"),
             roots,
             known: Mutex::new(BTreeMap::new()),
         }
@@ -78,6 +84,12 @@ impl<'a> Fetched<'a> {
         Ok(digest)
     }
 
+    /// Whether what a reference leads to changes and nothing names one state of it, as with FairOS-DFS: it is fetched for
+    /// each run, and kept with it.
+    fn moves(&self, reference: &str) -> Result<bool, TaskError> {
+        Ok((self.outside.pods)()?.find(reference)?.live)
+    }
+
     /// Where something is, after it was fetched or found as it was when it was.
     fn once(
         &self,
@@ -93,16 +105,21 @@ impl<'a> Fetched<'a> {
             .roots
             .get(reference)
             .ok_or_else(|| TaskError::Damaged {
-                folder: self.folder.clone(),
+                folder: self.run.clone(),
                 why: format!("`{reference}` is not in its lock file"),
             })?;
         // The name says neither the reference, which may be a key, nor the path.
         let name = Digest::of_fields(b"medium/1 fetched", &[root.as_bytes(), path.as_bytes()]);
         let name: String = name.to_string().chars().take(32).collect();
-        let place = self.folder.join(&name);
-        let sum = self.folder.join(format!("{name}.digest"));
+        let folder = if root == reference && self.moves(reference)? {
+            &self.run
+        } else {
+            &self.cache
+        };
+        let place = folder.join(&name);
+        let sum = folder.join(format!("{name}.digest"));
         let failed = |error| TaskError::io(format!("write `{}`", sum.display()), error);
-        fs_err::create_dir_all(&self.folder).map_err(failed)?;
+        fs_err::create_dir_all(folder).map_err(failed)?;
         let before = std::fs::read_to_string(&sum).ok();
         if before.is_none() || before != digest_at(&place).map(|digest| digest.to_string()) {
             self.outside

@@ -173,9 +173,9 @@ fn link_file(from: &Path, to: &Path) -> Result<bool, RecipeError> {
 }
 
 /// Makes the paths of a task's error say which step it was.
-pub(super) fn of_step<'s>(step: &'s str) -> impl Fn(RecipeError) -> TaskError + 's {
+pub(super) fn of_step(step: &str) -> impl Fn(RecipeError) -> TaskError {
     move |error| TaskError::Payload {
         step: step.to_owned(),
-        error,
+        error: Box::new(error),
     }
 }

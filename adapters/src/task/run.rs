@@ -13,7 +13,7 @@ use super::place::copy_tree;
 use super::plan::{argv_in, limits_of, may_run, plan, pod_recipe};
 use super::record::{Ended, RunRecord, StepEnd, StepRecord};
 use super::schedule::{Board, Next, Outcome};
-use super::step::{Item, Outputs, Prepared, Shared};
+use super::step::{Item, Outputs, Prepared, Shared, items_of};
 use super::{Folders, Options, Outside, TaskError, WORKERS_MAX, Work};
 use crate::compute::{Allowed, Job};
 use crate::recipe::{Fresh, Kind, Payload, PodAt, RECIPE_JSON, Recipe, Tree, Why};
@@ -196,7 +196,7 @@ fn go(
 ) -> Result<RunRecord, TaskError> {
     let began = outside.clock.now().0;
     let planned = plan(work, options, &lock.roots, outside)?;
-    let fetched = Fetched::new(*outside, &folders.cache, lock.roots);
+    let fetched = Fetched::new(*outside, folders, lock.roots);
     let payload = match &work.recipe.kind {
         Kind::Task(task) => task.payload.as_slice(),
         Kind::Pod(_) => &[],
@@ -348,7 +348,7 @@ fn work_on(
             Next::Wait => changed.wait(&mut held),
             Next::Expand(step) => {
                 drop(held);
-                let items = shared.items(&shared.steps[step].step, &outputs_of);
+                let items = items_of(&shared.steps[step].step, &outputs_of);
                 held = bench.lock();
                 match items {
                     Ok(items) => {

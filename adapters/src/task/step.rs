@@ -63,33 +63,6 @@ pub(super) struct Item {
 }
 
 impl Shared<'_> {
-    /// The items of a step; none if it is run once. `outputs_of` answers what a step left.
-    pub(super) fn items(
-        &self,
-        step: &Step,
-        outputs_of: &dyn Fn(&str) -> Outputs,
-    ) -> Result<Option<Vec<Item>>, TaskError> {
-        let items = match &step.each {
-            None => return Ok(None),
-            Some(Each::Items(items)) => items
-                .iter()
-                .map(|text| Item {
-                    text: text.clone(),
-                    file: None,
-                })
-                .collect(),
-            Some(Each::Files { from, files }) => files_of(step, from, files, &outputs_of(from))?,
-        };
-        if items.len() > crate::recipe::EACH_MAX {
-            return Err(TaskError::TooMany {
-                step: step.name.clone(),
-                count: items.len(),
-                count_max: crate::recipe::EACH_MAX,
-            });
-        }
-        Ok(Some(items))
-    }
-
     /// Runs a job to its end. What is wrong with the job is in the record.
     ///
     /// # Errors
@@ -104,7 +77,7 @@ impl Shared<'_> {
         let index = item.map(|(index, _)| index);
         let name = job_name(&step.name, index);
         if let Some(before) = self.before.get(&name)
-            && self.is_still_so(before)
+            && is_still_so(before)
         {
             return Ok(before.clone());
         }
@@ -137,15 +110,6 @@ impl Shared<'_> {
             })?;
         }
         Ok(record)
-    }
-
-    /// Whether an earlier result holds: it was a success, and what it left is as it was.
-    fn is_still_so(&self, before: &StepRecord) -> bool {
-        let Some(output) = &before.output else {
-            return false;
-        };
-        let digest = Tree::whole(&output.path).and_then(|tree| tree.digest());
-        before.is_success() && digest.is_ok_and(|digest| digest.to_string() == output.digest)
     }
 
     fn attempt(
@@ -255,45 +219,9 @@ impl Shared<'_> {
             let external = directory.join(EXTERNAL);
             record.replaced = place_payloads(&payloads, &external).map_err(&named)?;
         }
-        self.inputs(&prepared.step, item, outputs_of, &directory, record)
-            .map_err(&named)?;
+        place_inputs(&prepared.step, item, outputs_of, &directory, record).map_err(&named)?;
         fresh.take_place(folder)?;
         Ok(folder.join("pod"))
-    }
-
-    /// Gives a job what it works on of other steps' outputs.
-    fn inputs(
-        &self,
-        step: &Step,
-        item: Option<(usize, &Item)>,
-        outputs_of: &dyn Fn(&str) -> Outputs,
-        directory: &Path,
-        record: &mut StepRecord,
-    ) -> Result<(), crate::recipe::RecipeError> {
-        for input in &step.inputs {
-            let given = Given {
-                from: &input.from,
-                outputs: &outputs_of(&input.from),
-                files: &|path| input.files.matches(path),
-                to: input.to.as_deref(),
-            };
-            let replaced = place_outputs(&[given], directory)?;
-            record.replaced.extend(replaced);
-        }
-        let file = item.and_then(|(_, item)| item.file.as_ref());
-        if let (Some((of, path)), Some(Each::Files { from, .. })) = (file, &step.each) {
-            let mut outputs = outputs_of(from);
-            outputs.retain(|(index, _)| index == of);
-            let given = Given {
-                from,
-                outputs: &outputs,
-                files: &|found| found == path,
-                to: None,
-            };
-            // It may be there already, as one of the inputs.
-            place_outputs(&[given], directory)?;
-        }
-        Ok(())
     }
 
     /// Takes up what a job left.
@@ -366,6 +294,75 @@ impl Shared<'_> {
     }
 }
 
+/// The items of a step; none if it is run once. `outputs_of` answers what a step left.
+pub(super) fn items_of(
+    step: &Step,
+    outputs_of: &dyn Fn(&str) -> Outputs,
+) -> Result<Option<Vec<Item>>, TaskError> {
+    let items = match &step.each {
+        None => return Ok(None),
+        Some(Each::Items(items)) => items
+            .iter()
+            .map(|text| Item {
+                text: text.clone(),
+                file: None,
+            })
+            .collect(),
+        Some(Each::Files { from, files }) => files_of(step, from, files, &outputs_of(from))?,
+    };
+    if items.len() > crate::recipe::EACH_MAX {
+        return Err(TaskError::TooMany {
+            step: step.name.clone(),
+            count: items.len(),
+            count_max: crate::recipe::EACH_MAX,
+        });
+    }
+    Ok(Some(items))
+}
+
+/// Whether an earlier result holds: it was a success, and what it left is as it was.
+fn is_still_so(before: &StepRecord) -> bool {
+    let Some(output) = &before.output else {
+        return false;
+    };
+    let digest = Tree::whole(&output.path).and_then(|tree| tree.digest());
+    before.is_success() && digest.is_ok_and(|digest| digest.to_string() == output.digest)
+}
+
+/// Gives a job what it works on of other steps' outputs.
+fn place_inputs(
+    step: &Step,
+    item: Option<(usize, &Item)>,
+    outputs_of: &dyn Fn(&str) -> Outputs,
+    directory: &Path,
+    record: &mut StepRecord,
+) -> Result<(), crate::recipe::RecipeError> {
+    for input in &step.inputs {
+        let given = Given {
+            from: &input.from,
+            outputs: &outputs_of(&input.from),
+            files: &|path| input.files.matches(path),
+            to: input.to.as_deref(),
+        };
+        let replaced = place_outputs(&[given], directory)?;
+        record.replaced.extend(replaced);
+    }
+    let file = item.and_then(|(_, item)| item.file.as_ref());
+    if let (Some((of, path)), Some(Each::Files { from, .. })) = (file, &step.each) {
+        let mut outputs = outputs_of(from);
+        outputs.retain(|(index, _)| index == of);
+        let given = Given {
+            from,
+            outputs: &outputs,
+            files: &|found| found == path,
+            to: None,
+        };
+        // It may be there already, as one of the inputs.
+        place_outputs(&[given], directory)?;
+    }
+    Ok(())
+}
+
 /// The files of a step's outputs as items, in the order of items and paths.
 fn files_of(
     step: &Step,
@@ -396,7 +393,10 @@ fn files_of(
 fn said(name: &str, record: &StepRecord) -> String {
     let how = match &record.end {
         StepEnd::Succeeded if record.known => "was known already".to_owned(),
-        StepEnd::Succeeded => format!("succeeded in {} ms", record.ended - record.began),
+        StepEnd::Succeeded => format!(
+            "succeeded in {} ms",
+            record.ended.saturating_sub(record.began)
+        ),
         StepEnd::Failed { how } => format!("failed: {}", in_words(how)),
         StepEnd::Refused { what, .. } => format!("cannot be run: {what}"),
         StepEnd::Skipped { because } => format!("was not run, because of {because}"),

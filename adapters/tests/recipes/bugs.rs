@@ -2,18 +2,15 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use adapters::pods::{
-    Batch, Bought, BuyBatch, Edit, Entry, Found, Freed, Offer, PodInfo, PodName, PodPath, Pods,
-    PodsError, Progress, Quiet, Snapshot, Source, Verified,
-};
+use adapters::pods::{PodPath, PodsError, Quiet, Source};
 use adapters::recipe::{
     External, NewPod, Persist, Recipe, RecipeError, Registry, Wanted, Why, fork, import, persist,
 };
 use adapters::task::{Ended, TaskError};
 use serde_json::json;
 
+use crate::odd::Odd;
 use crate::world::{World, ends, get, left, put, zipped};
 
 /// 1. What was chained is wiped by a pod's own payload.
@@ -337,122 +334,6 @@ fn bug_12_hints_name_what_there_is() {
     }
 }
 
-/// Pods that cannot be read for a while.
-struct Flaky {
-    inner: Arc<dyn Pods>,
-    fails: std::sync::atomic::AtomicBool,
-}
-
-impl Flaky {
-    fn check(&self) -> Result<(), PodsError> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(PodsError::Unreachable {
-                server: "it".to_owned(),
-                why: "a storm".to_owned(),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// What can fail, fails; the rest is not asked for here.
-impl Pods for Flaky {
-    fn keeper(&self) -> String {
-        self.inner.keeper()
-    }
-    fn create(&self, name: &PodName, public: bool) -> Result<PodInfo, PodsError> {
-        self.check()?;
-        self.inner.create(name, public)
-    }
-    fn set_open(&self, name: &PodName, open: bool) -> Result<PodInfo, PodsError> {
-        self.check()?;
-        self.inner.set_open(name, open)
-    }
-    fn pods(&self) -> Result<Vec<PodInfo>, PodsError> {
-        self.check()?;
-        self.inner.pods()
-    }
-    fn pod(&self, name: &PodName) -> Result<PodInfo, PodsError> {
-        self.check()?;
-        self.inner.pod(name)
-    }
-    fn remove_pod(&self, name: &PodName) -> Result<(), PodsError> {
-        self.check()?;
-        self.inner.remove_pod(name)
-    }
-    fn list(&self, from: &Source, path: &PodPath) -> Result<Vec<Entry>, PodsError> {
-        self.check()?;
-        self.inner.list(from, path)
-    }
-    fn stat(&self, from: &Source, path: &PodPath) -> Result<Entry, PodsError> {
-        self.check()?;
-        self.inner.stat(from, path)
-    }
-    fn read(
-        &self,
-        from: &Source,
-        path: &PodPath,
-        range: Option<std::ops::Range<u64>>,
-        out: &mut dyn std::io::Write,
-        progress: &dyn Progress,
-    ) -> Result<u64, PodsError> {
-        self.check()?;
-        self.inner.read(from, path, range, out, progress)
-    }
-    fn edit<'p>(&'p self, pod: &PodName) -> Result<Box<dyn Edit + 'p>, PodsError> {
-        self.check()?;
-        self.inner.edit(pod)
-    }
-    fn history(&self, pod: &PodName) -> Result<Vec<Snapshot>, PodsError> {
-        self.check()?;
-        self.inner.history(pod)
-    }
-    fn share(&self, pod: &PodName, path: &PodPath) -> Result<String, PodsError> {
-        self.check()?;
-        self.inner.share(pod, path)
-    }
-    fn find(&self, reference: &str) -> Result<Found, PodsError> {
-        self.check()?;
-        self.inner.find(reference)
-    }
-    fn fork(&self, from: &Source, name: &PodName) -> Result<PodInfo, PodsError> {
-        self.check()?;
-        self.inner.fork(from, name)
-    }
-    fn offer(&self, fork: &PodName) -> Result<Offer, PodsError> {
-        self.inner.offer(fork)
-    }
-    fn offers(&self, pod: &PodName) -> Result<Vec<Offer>, PodsError> {
-        self.inner.offers(pod)
-    }
-    fn settle(
-        &self,
-        pod: &PodName,
-        offer: &str,
-        take: bool,
-    ) -> Result<Option<Snapshot>, PodsError> {
-        self.inner.settle(pod, offer, take)
-    }
-    fn verify(&self, from: &Source, progress: &dyn Progress) -> Result<Verified, PodsError> {
-        self.inner.verify(from, progress)
-    }
-    fn batches(&self) -> Result<Vec<Batch>, PodsError> {
-        self.inner.batches()
-    }
-    fn buy(&self, what: &BuyBatch) -> Result<Bought, PodsError> {
-        self.inner.buy(what)
-    }
-    fn set_pinned(&self, reference: &str, pinned: bool) -> Result<(), PodsError> {
-        self.inner.set_pinned(reference, pinned)
-    }
-    fn pins(&self) -> Result<Vec<String>, PodsError> {
-        self.inner.pins()
-    }
-    fn collect(&self) -> Result<Freed, PodsError> {
-        self.inner.collect()
-    }
-}
-
 /// 13. A registry that cannot be read is taken for empty, and overwritten.
 #[test]
 fn bug_13_what_cannot_be_reached_is_not_empty() {
@@ -461,9 +342,10 @@ fn bug_13_what_cannot_be_reached_is_not_empty() {
         let dir = world.shell_pod(name, "true");
         persist(world.pods.as_ref(), &dir, Persist::default(), &Quiet).unwrap();
     }
-    let flaky = Flaky {
+    let flaky = Odd {
         inner: Arc::clone(&world.pods),
         fails: true.into(),
+        stateless: false,
     };
     let three = world.shell_pod("three", "true");
     assert!(Registry::read(&flaky).is_err());
@@ -556,6 +438,31 @@ fn bug_15_what_was_fetched_is_kept_and_verified() {
     assert_eq!(left(&world.run(&task, "three"), "pod-1", "x"), "1");
     assert_eq!(fetches(&world), 2, "what is damaged is fetched again");
     assert_eq!(world.pods.pods().unwrap(), pods, "nothing became one's own");
+}
+
+/// 15, where a keeper has no names for states: what was fetched may not be what is shared now.
+#[test]
+fn bug_15_what_has_no_named_state_is_fetched_for_each_run() {
+    let mut world = World::new();
+    world.pods = Arc::new(Odd {
+        inner: Arc::clone(&world.pods),
+        fails: false.into(),
+        stateless: true,
+    });
+    let data = world.shared("data", &[("/x", b"old")]);
+    let task = world.task(
+        "t",
+        &json!({"name": "t", "payload": {"pod": data, "files": ["/x"]}, "pods": ["./p", "./p"]}),
+    );
+    world.shell_pod("t/p", "cp payload/external/x output/x");
+    assert_eq!(left(&world.run(&task, "one"), "pod-1", "x"), "old");
+    put(
+        world.pods.as_ref(),
+        &"data".parse().unwrap(),
+        &[("/x", b"new")],
+    );
+    assert_eq!(left(&world.resume("one"), "pod-1", "x"), "old");
+    assert_eq!(left(&world.run(&task, "two"), "pod-2", "x"), "new");
 }
 
 /// 16. A forked pod is run with the caller's keys in its environment.

@@ -4,6 +4,7 @@ mod archives;
 mod bugs;
 mod formats;
 mod kept;
+mod odd;
 mod refused;
 mod resumed;
 mod tasks;

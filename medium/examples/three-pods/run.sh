@@ -11,7 +11,7 @@ cd "$work"
 
 # A pod with some words, and the reference that reads it.
 printf 'pear\napple\nfig\n' > words.txt
-"$medium" --quiet pod new words
+"$medium" --quiet pod new words > /dev/null
 "$medium" --quiet pod put words.txt words:/ > /dev/null
 words=$("$medium" --quiet pod share words)
 

@@ -215,6 +215,21 @@ fn ctrl_c_keeps_what_had_ended() {
     assert_eq!(record["steps"][0]["end"], "succeeded");
 }
 
+/// The least module there is: it has memory, and a beginning that does nothing.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x03\x01\0\x01\
+    \x07\x13\x02\x06memory\x02\0\x06_start\0\0\x0a\x04\x01\x02\0\x0b";
+
+#[test]
+fn a_module_runs_in_the_sandbox_of_modules() {
+    let home = Home::new();
+    home.recipe("p", &json!({"exec": "[@]run.wasm --of [@]payload"}));
+    fs::write(home.path("p/run.wasm"), MODULE).unwrap();
+    let record = home.json(&["recipe", "run", "p"]);
+    assert_eq!(record["ended_as"], "succeeded");
+    assert_eq!(record["steps"][0]["ran"]["cage"], "wasi");
+    assert!(record["steps"][0]["fuel"].as_u64().is_some(), "{record}");
+}
+
 /// Sovr's own pods hire others: they need the daemon, and are refused without it before anything starts.
 #[test]
 fn a_requestor_needs_a_flag_and_a_key() {
