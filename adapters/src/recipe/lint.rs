@@ -168,7 +168,7 @@ fn of_pod(
                 at(""),
                 error.to_string(),
                 error.hint().unwrap_or_default(),
-            ))
+            ));
         }
         Err(error) => return Err(error),
     }

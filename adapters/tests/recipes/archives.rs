@@ -4,14 +4,17 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
-use adapters::recipe::{RecipeError, unpack};
+use adapters::recipe::unpack;
 use proptest::prelude::*;
 use zip::write::SimpleFileOptions;
 
 use crate::world::zipped;
 
-fn unpacked(bytes: &[u8], into: &Path) -> Result<Vec<String>, RecipeError> {
-    unpack(Cursor::new(bytes), bytes.len() as u64, "a.zip", into).map(|unpacked| unpacked.files)
+fn unpacked(bytes: &[u8], into: &Path) -> Result<Vec<String>, String> {
+    let unpacked = unpack(Cursor::new(bytes), bytes.len() as u64, "a.zip", into);
+    unpacked
+        .map(|unpacked| unpacked.files)
+        .map_err(|error| error.to_string())
 }
 
 /// A home, and in it a directory that is to be unpacked into.

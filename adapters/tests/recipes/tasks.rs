@@ -1,5 +1,6 @@
 //! Tasks that are run: order, inputs, fan-out and fan-in, what is known already, failures.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::Ordering;
 
@@ -8,6 +9,12 @@ use adapters::task::{self, Ended, How, StepEnd, TaskError};
 use serde_json::json;
 
 use crate::world::{World, ends, left};
+
+/// Nine lines that begin with a word.
+fn lines(word: &str) -> String {
+    let lines: Vec<_> = (0..9).map(|n| format!("{word} {n}")).collect();
+    lines.join("\n") + "\n"
+}
 
 /// Splits a text into lines, upper-cases each by a job of its own, and puts them together.
 fn split_map_reduce(world: &World) -> std::path::PathBuf {
@@ -22,7 +29,7 @@ fn split_map_reduce(world: &World) -> std::path::PathBuf {
         "smr/split",
         "mkdir -p output/parts; i=10; while read line; do echo \"$line\" > output/parts/$i.txt; i=$((i+1)); done < payload/text",
     );
-    let text: String = (0..9).map(|n| format!("line {n}\n")).collect();
+    let text = lines("line");
     world.write("smr/split", &[("payload/text", &text)]);
     world.shell_pod(
         "smr/map",
@@ -34,7 +41,7 @@ fn split_map_reduce(world: &World) -> std::path::PathBuf {
 
 #[test]
 fn a_task_over_workers_gives_what_one_run_gives() {
-    let expected: String = (0..9).map(|n| format!("LINE {n}\n")).collect();
+    let expected = lines("LINE");
     let mut digests = Vec::new();
     for workers in [1, 2, 5] {
         let mut world = World::new();
@@ -204,9 +211,9 @@ fn a_plan_touches_nothing_and_says_everything() {
         )],
     );
     let before = everything(world.home.path());
-    let work = world.work(&dir);
+    let work = World::work(&dir);
     let plan = world
-        .with(|outside| task::plan(&work, &world.options, &Default::default(), outside))
+        .with(|outside| task::plan(&work, &world.options, &BTreeMap::new(), outside))
         .unwrap();
     assert_eq!(everything(world.home.path()), before, "nothing was touched");
     assert_eq!(world.compute.count(""), 0);

@@ -200,7 +200,7 @@ impl World {
         }
     }
 
-    pub(crate) fn work(&self, directory: &Path) -> Work {
+    pub(crate) fn work(directory: &Path) -> Work {
         Work::new(
             Recipe::read(directory).unwrap(),
             directory.to_owned(),
@@ -223,7 +223,7 @@ impl World {
     }
 
     pub(crate) fn try_run(&self, directory: &Path, run: &str) -> Result<RunRecord, TaskError> {
-        let work = self.work(directory);
+        let work = Self::work(directory);
         self.with(|outside| task::run(&work, &self.options, &self.folders(run), outside))
     }
 

@@ -1,5 +1,7 @@
 //! Recipes and tasks from the command line: the real program, its own store, and jobs confined as they are for everybody.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod home;
 
 use std::fs;
@@ -108,6 +110,12 @@ fn lint_says_everything_and_the_exit_code_says_whether() {
     );
 }
 
+/// Six lines that begin with a word.
+fn lines(word: &str) -> String {
+    let lines: Vec<_> = (0..6).map(|n| format!("{word} {n}")).collect();
+    lines.join("\n") + "\n"
+}
+
 fn split_map_reduce(home: &Home) {
     home.write(
         "smr/recipe.json",
@@ -117,7 +125,7 @@ fn split_map_reduce(home: &Home) {
             "reduce": {"pod": "./reduce", "inputs": ["map"]}}})
         .to_string(),
     );
-    let words: String = (0..6).map(|n| format!("word {n}\n")).collect();
+    let words = lines("word");
     home.write("smr/split/payload/words", &words);
     home.recipe("smr/split", &json!({"exec": ["sh", "-c", "i=0; while read l; do echo $l > output/$i; i=$((i+1)); done < payload/words"]}));
     home.recipe(
@@ -132,7 +140,7 @@ fn split_map_reduce(home: &Home) {
 
 #[test]
 fn a_task_over_workers_gives_what_one_gives() {
-    let expected: String = (0..6).map(|n| format!("WORD {n}\n")).collect();
+    let expected = lines("WORD");
     for workers in ["1", "3"] {
         let home = Home::new();
         split_map_reduce(&home);
