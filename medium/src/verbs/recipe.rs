@@ -192,7 +192,7 @@ async fn fork(
     }
     match (to, imported) {
         (Some(to), Some(_)) => {
-            printer.note(&format!("`medium recipe run {}` runs it", to.display()))
+            printer.note(&format!("`medium recipe run {}` runs it", to.display()));
         }
         _ => printer.note(&format!(
             "`medium recipe import {}` brings it here",

@@ -85,7 +85,7 @@ pub(crate) async fn task(context: Context<'_>, kind: TaskKind) -> Result<()> {
 }
 
 /// The recipe of a directory, or at a file, and the directory.
-pub(super) fn recipe_at(path: &Path) -> Result<(Recipe, PathBuf), RecipeError> {
+pub(super) fn recipe_at(path: &Path) -> Result<(Recipe, PathBuf)> {
     let recipe = Recipe::read(path)?;
     let directory = if path.is_dir() {
         path

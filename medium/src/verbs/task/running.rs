@@ -282,7 +282,7 @@ pub(in crate::verbs) fn said(context: Context<'_>, record: &RunRecord, is_pod: b
         Ended::Stopped => {
             let what = format!("the run `{name}` was stopped");
             let hint = format!("`medium task resume {name}` goes on with what had ended");
-            refuse(printer, Refusal::new(Code::Cancelled, what).hint(hint))
+            refuse(printer, &Refusal::new(Code::Cancelled, what).hint(hint))
         }
         Ended::Failed => {
             let failed = record.first_failure();
@@ -297,14 +297,14 @@ pub(in crate::verbs) fn said(context: Context<'_>, record: &RunRecord, is_pod: b
                     record.folder.join(folder).join("log").display()
                 )
             });
-            refuse(printer, Refusal::new(Code::Fault, what).hint(hint))
+            refuse(printer, &Refusal::new(Code::Fault, what).hint(hint))
         }
     }
 }
 
 /// The record was printed already, so with JSON only the error is left to say.
-fn refuse(printer: &Printer, refusal: Refusal) -> Result<()> {
-    printer.error(&refusal);
+fn refuse(printer: &Printer, refusal: &Refusal) -> Result<()> {
+    printer.error(refusal);
     Err(Said.into())
 }
 
