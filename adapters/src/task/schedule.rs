@@ -175,8 +175,11 @@ mod tests {
 
     use super::*;
 
-    /// Random needs of up to ten steps, how many jobs each has, and which jobs fail.
-    fn graphs() -> impl Strategy<Value = (Vec<Vec<usize>>, Vec<usize>, BTreeSet<(usize, usize)>)> {
+    /// What each step needs, how many jobs it has, and which jobs fail.
+    type Graph = (Vec<Vec<usize>>, Vec<usize>, BTreeSet<(usize, usize)>);
+
+    /// Up to ten steps.
+    fn graphs() -> impl Strategy<Value = Graph> {
         (1_usize..10).prop_flat_map(|count| {
             let needs = (0..count)
                 .map(|step| prop::collection::vec(0..step.max(1), 0..=step.min(3)))
