@@ -43,8 +43,7 @@ pub(crate) async fn freeze(context: Context<'_>, options: &Freeze) -> Result<()>
         }));
     }
     context.printer.note(&format!(
-        "{} bytes, signed; `medium spawn {file}` goes on from it; the image's digest is {digest}",
-        bytes
+        "{bytes} bytes, signed; `medium spawn {file}` goes on from it; the image's digest is {digest}"
     ));
     Ok(())
 }

@@ -251,11 +251,11 @@ async fn trees_that_lie_are_not_read() {
     let leaf = data_encoding::HEXLOWER.decode(leaf.as_bytes()).unwrap();
     let deep = u64::MAX >> 1;
     for (span, payload) in [
-        (9_000, leaf.repeat(2)),         // children that span less
-        (deep, leaf.repeat(128)),        // as deep as can be
-        (5_000, vec![1; 50]),            // no references
-        (1 << 63 | 5_000, leaf.clone()), // a level of redundancy
-        (100, vec![2; 4000]),            // more than it says
+        (9_000, leaf.repeat(2)),           // children that span less
+        (deep, leaf.repeat(128)),          // as deep as can be
+        (5_000, vec![1; 50]),              // no references
+        ((1 << 63) + 5_000, leaf.clone()), // a level of redundancy
+        (100, vec![2; 4000]),              // more than it says
     ] {
         let root = node
             .reference(node.upload("/chunks", chunk(span, &payload)))
