@@ -1,7 +1,7 @@
 //! Tasks: pods that are run, each in a directory of its own, in the order that their needs allow.
 //!
 //! A pod that is run by itself is a task of one step. Everything outside goes through two ports:
-//! [`Pods`](crate::pods::Pods) has what references name, and [`Compute`](crate::compute::Compute) runs commands.
+//! [`Pods`] has what references name, and [`Compute`] runs commands.
 //!
 //! Read in this order: [`Work`] (what is to be run), [`plan`](fn@plan) (what would happen; touches nothing),
 //! [`run`](fn@run) and [`resume`] (what happens: fetch, check, then steps beside one another, as many as there are

@@ -1,9 +1,9 @@
 //! Runs what the VC `compute` has orders for, and tells it what came of them.
 //!
-//! [`Clerk`] is outside of all turns, like a person: it asks the VC for work over the runtime, as the owner, and
+//! The clerk is outside of all turns, like a person: it asks the VC for work over the runtime, as the owner, and
 //! answers it by a message. It looks when the VC says in its log that there is an order, and when the node
 //! starts. What it was running when the node stopped is still an open order then, and is run again: a job is
-//! run at least once, and answered exactly once. [`order`] reads an order and writes an answer, [`job`] does
+//! run at least once, and answered exactly once. `order` reads an order and writes an answer, `job` does
 //! what is between.
 
 mod job;

@@ -1,7 +1,7 @@
 //! The embedded store: chunks in one file, and in a redb index where they are and what keeps them.
 //!
 //! `chunks.data` has slots of [`SLOT_BYTES`]; a chunk that is freed leaves its slot to another. The index is
-//! [`index`]'s. A chunk is written before the index knows it: the file is synced, then one transaction names
+//! `index`'s. A chunk is written before the index knows it: the file is synced, then one transaction names
 //! all chunks that are new, so after a crash each is there whole or not at all. Until that transaction they are
 //! *pending*: read by this process, and forgotten if it dies.
 //!

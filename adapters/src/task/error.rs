@@ -51,6 +51,14 @@ pub enum TaskError {
         /// The bound.
         count_max: usize,
     },
+    /// What a step left is not in its directory.
+    #[error("step `{step}` made `{}` lead out of its directory", place.display())]
+    LeadsOut {
+        /// The step.
+        step: String,
+        /// What leads out.
+        place: PathBuf,
+    },
     /// There is no such run.
     #[error("there is no run in `{}`", .0.display())]
     NoRun(PathBuf),
@@ -111,6 +119,7 @@ impl TaskError {
             },
             Self::Payload { error, .. } | Self::Recipe(error) => error.code(),
             Self::TooMany { .. } => Code::TooLarge,
+            Self::LeadsOut { .. } => Code::Denied,
             Self::NoRun(_) => Code::Unknown,
             Self::GoingOn(_) => Code::Conflict,
             Self::Damaged { .. } => Code::Corrupt,
@@ -131,6 +140,9 @@ impl TaskError {
             Self::Refused { error, .. } => error.hint(),
             Self::Payload { error, .. } | Self::Recipe(error) => error.hint(),
             Self::TooMany { .. } => Some("put several items into one".to_owned()),
+            Self::LeadsOut { .. } => {
+                Some("look at what its program does: nothing of it was kept".to_owned())
+            }
             Self::NoRun(_) => Some("`medium task run` prints where its run is".to_owned()),
             Self::GoingOn(_) => Some("wait until it has ended, or stop it".to_owned()),
             Self::Damaged { .. } => Some("run the task anew; what was fetched is kept".to_owned()),

@@ -141,7 +141,7 @@ impl Shared<'_> {
             && self.memo.recall(key, &output)?
         {
             record.known = true;
-            return self.keep(prepared, &output, None, record);
+            return self.keep(prepared, &directory, None, record);
         }
         for place in [
             recipe.output.as_str(),
@@ -154,7 +154,7 @@ impl Shared<'_> {
         let job = Job {
             argv: argv_in(&recipe.exec, &step.args, &directory, text),
             environment,
-            directory,
+            directory: directory.clone(),
             limits: limits_of(step),
             allowed: self.options.allowed.clone(),
         };
@@ -173,7 +173,7 @@ impl Shared<'_> {
         record.ran = Some(done.plan);
         record.fuel = done.fuel;
         match done.end {
-            end if end.is_success() => self.keep(prepared, &output, key.as_ref(), record),
+            end if end.is_success() => self.keep(prepared, &directory, key.as_ref(), record),
             End::Stopped => Ok(StepEnd::Stopped),
             how => Ok(StepEnd::Failed { how }),
         }
@@ -228,12 +228,11 @@ impl Shared<'_> {
     fn keep(
         &self,
         prepared: &Prepared,
-        output: &Path,
+        directory: &Path,
         key: Option<&Digest>,
         record: &mut StepRecord,
     ) -> Result<StepEnd, TaskError> {
-        fs_err::create_dir_all(output)
-            .map_err(|error| TaskError::io("look at the output of a job", error))?;
+        let output = &left_in(directory, &prepared.recipe.output, &prepared.step.name)?;
         let tree = Tree::whole(output)?;
         let digest = tree.digest()?;
         if let Some(key) = key {
@@ -252,8 +251,9 @@ impl Shared<'_> {
             let inside = shared
                 .strip_prefix(&prepared.recipe.output)
                 .unwrap_or_default();
-            let shared = output.join(inside.trim_start_matches('/'));
-            if shared.is_dir() {
+            let inside = inside.trim_start_matches('/');
+            if output.join(inside).is_dir() {
+                let shared = left_in(output, inside, &prepared.step.name)?;
                 let pods = (self.outside.pods)()?;
                 let watcher = self.outside.watcher;
                 let shared = share_output(pods.as_ref(), &prepared.name, &shared, watcher)?;
@@ -292,6 +292,29 @@ impl Shared<'_> {
     pub(super) fn now(&self) -> u64 {
         self.outside.clock.now().0
     }
+}
+
+/// Where a job left something in its directory. A link on the way, which the job may have made and which may lead
+/// anywhere, is not followed out of the directory: else other files of this machine would be kept, and shared.
+fn left_in(directory: &Path, place: &str, step: &str) -> Result<PathBuf, TaskError> {
+    let look = |error| TaskError::io("look at what a job left", error);
+    let root = fs_err::canonicalize(directory).map_err(look)?;
+    let mut left = root.clone();
+    for name in place.split('/').filter(|name| !name.is_empty()) {
+        let next = left.join(name);
+        // What the job removed was empty, as far as anybody can tell.
+        if fs_err::symlink_metadata(&next).is_err() {
+            fs_err::create_dir(&next).map_err(look)?;
+        }
+        left = fs_err::canonicalize(&next).map_err(look)?;
+        if !left.starts_with(&root) {
+            return Err(TaskError::LeadsOut {
+                step: step.to_owned(),
+                place: next,
+            });
+        }
+    }
+    Ok(left)
 }
 
 /// The items of a step; none if it is run once. `outputs_of` answers what a step left.

@@ -6,7 +6,7 @@ use adapters::pods::{PodName, PodPath, PodsError, Quiet, Source};
 use adapters::recipe::{
     Persist, RecipeError, Registry, Why, fork, import, into_directory, persist, share_output,
 };
-use adapters::task::Ended;
+use adapters::task::{Ended, StepEnd};
 use serde_json::json;
 
 use crate::world::{World, get, left, put, zipped};
@@ -290,4 +290,32 @@ fn old_registries_are_read_and_kept() {
             .iter()
             .any(|one| one.name == "mine" && one.kind == Some("pod"))
     );
+}
+
+/// A job owns its directory, and may make a link of its output: where that leads is not looked at.
+#[test]
+fn an_output_that_leads_elsewhere_is_not_kept() {
+    let world = World::new();
+    let elsewhere = world.write("elsewhere", &[("secret", "hunter2")]);
+    for script in [
+        format!("rmdir output && ln -s {} output", elsewhere.display()),
+        "rmdir output && ln -s nowhere output".to_owned(),
+    ] {
+        world.shell_pod("t/leak", &script);
+        let task = json!({"name": "t", "steps": {"leak": {"pod": "leak"}}});
+        let task = world.task("t", &task);
+        let record = world.run(&task, &format!("run-{}", script.len()));
+        let step = record
+            .steps
+            .iter()
+            .find(|step| step.step == "leak")
+            .unwrap();
+        assert!(
+            matches!(step.end, StepEnd::Refused { .. }),
+            "{:?}",
+            step.end
+        );
+        assert_eq!(step.output, None);
+    }
+    assert_eq!(fs::read(elsewhere.join("secret")).unwrap(), b"hunter2");
 }
