@@ -302,7 +302,7 @@ fn an_output_that_leads_elsewhere_is_not_kept() {
         "rmdir output && ln -s nowhere output".to_owned(),
     ] {
         world.shell_pod("t/leak", &script);
-        let task = json!({"name": "t", "steps": {"leak": {"pod": "leak"}}});
+        let task = json!({"name": "t", "steps": {"leak": {"pod": "./leak"}}});
         let task = world.task("t", &task);
         let record = world.run(&task, &format!("run-{}", script.len()));
         let step = record
