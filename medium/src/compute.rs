@@ -31,6 +31,8 @@ pub use order::{ANSWER_TEXT_BYTES_MAX, POD_BYTES_MAX, POD_ENTRIES_MAX};
 
 /// What the VC is called that has the orders.
 pub const NAME: &str = "compute";
+/// The native behaviour that has them.
+pub(crate) const NATIVE: &str = "compute";
 /// Jobs that run at a time; other orders wait in the VC.
 pub const JOBS_MAX: usize = 2;
 /// How long the VC has for an answer, in milliseconds.

@@ -3,11 +3,12 @@
 //! [`Keeping::of`] decides once: another keeper that `--dfs` names, else the node that runs on the data
 //! folder or that `--api` names, else the data folder itself, opened for as long as the verb takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapters::http::Credentials;
-use adapters::pods::{Pods, PodsError, WalletName};
+use adapters::pods::{PodStore, Pods, PodsError, WalletName};
 use anyhow::Result;
 use genesis::refusal::{Code, Refusal};
 use medium::elsewhere::Elsewhere;
@@ -20,6 +21,11 @@ use crate::client::{Client, found};
 use crate::verbs::Context;
 
 mod place;
+
+/// How often a folder's pods are looked at that another process has, and how long in between: three seconds in all.
+const IN_USE_TRIES: u32 = 60;
+/// See [`IN_USE_TRIES`].
+const IN_USE_PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) use place::{Place, What, plain_name};
 
@@ -65,9 +71,7 @@ impl Keeping {
     pub(crate) async fn pods(self, wallet: WalletName) -> Result<Arc<dyn Pods>, PodsError> {
         match self {
             Self::Node(client) => Ok(Arc::new(NodePods::new(client, wallet))),
-            Self::Folder(folder) => {
-                blocking(move || pod_store::open(&folder)?.wallet(&wallet)).await
-            }
+            Self::Folder(folder) => blocking(move || opened(&folder)?.wallet(&wallet)).await,
             Self::Elsewhere(keeper, folder) => {
                 blocking(move || keeper.pods(&folder, &wallet)).await
             }
@@ -92,6 +96,17 @@ impl Keeping {
             }
         }
     }
+}
+
+/// Opens a folder's pods, as soon as another verb that has them is done.
+fn opened(folder: &Path) -> Result<Arc<PodStore>, PodsError> {
+    for _ in 0..IN_USE_TRIES {
+        match pod_store::open(folder) {
+            Err(PodsError::InUse { .. }) => std::thread::sleep(IN_USE_PAUSE),
+            opened => return opened,
+        }
+    }
+    pod_store::open(folder)
 }
 
 /// Runs what blocks on a thread where that is allowed.

@@ -205,6 +205,12 @@ impl Printer {
         Some(answer.trim().to_owned())
     }
 
+    /// What somebody else's program says beside its data: as it comes, on stderr.
+    pub(crate) fn aside(&self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let _ = write!(self.stderr.lock(), "{}", for_reader(self.err, &text));
+    }
+
     /// What failed, and the way out.
     pub(crate) fn error(&self, refusal: &Refusal) {
         self.complain(&self.render(refusal));

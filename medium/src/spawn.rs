@@ -22,6 +22,7 @@ use genesis::purse::{Coin, Purse};
 use genesis::refusal::{Code, Refusal};
 use genesis::seal::SealError;
 
+use crate::compute;
 use crate::dormitory::{PodBeds, Sleeper};
 use crate::name;
 use crate::stripped::{Stripped, whereabouts};
@@ -101,6 +102,16 @@ pub async fn spawn(
     }
     set_durable(&mut birth, durable);
     let (name, taken) = free_name(runtime, request.name, birth.name.take()).await;
+    if is_desk(&birth) && name.as_deref() != Some(compute::NAME) {
+        let what = format!(
+            "who runs jobs looks for them at a VC called `{}`",
+            compute::NAME
+        );
+        return Err(Refusal::new(Code::Conflict, what).hint(format!(
+            "`--name {0}`; if there is one, `medium remove --force {0}` makes room",
+            compute::NAME
+        )));
+    }
     birth.name.clone_from(&name);
     let id = runtime.spawn(*birth).await?;
     if let Some(part) = part
@@ -112,6 +123,14 @@ pub async fn spawn(
         return Err(refusal);
     }
     Ok(gate.spawned(id, name, taken))
+}
+
+/// Whether a VC is one that keeps orders of jobs.
+fn is_desk(birth: &Birth) -> bool {
+    birth
+        .parts
+        .iter()
+        .any(|part| matches!(&part.code, CodeBirth::Native { name, .. } if name == compute::NATIVE))
 }
 
 /// What a source turns out to be.

@@ -276,7 +276,9 @@ impl Drives {
     /// A pod's latest snapshot. Every pod has one.
     fn head(&self, name: &str, listed: &Listed) -> Result<(u64, SnapshotRecord), PodsError> {
         self.latest(&listed.records()?)?.ok_or_else(|| {
-            PodsError::Damaged(format!("the pod `{name}`: its first snapshot is not here"))
+            PodsError::Damaged(format!(
+                "the pod `{name}`: its first snapshot is not here; if its stamps expired, a collection freed it"
+            ))
         })
     }
 

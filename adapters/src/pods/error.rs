@@ -165,6 +165,12 @@ pub enum PodsError {
 }
 
 impl PodsError {
+    /// Whether it says that there is no such pod, path or reference; and not that nobody could be asked. It is the
+    /// same whether it was said here or by a node.
+    pub fn is_unknown(&self) -> bool {
+        self.code() == Code::Unknown
+    }
+
     /// The name of this kind of refusal.
     pub fn code(&self) -> Code {
         match self {

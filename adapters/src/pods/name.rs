@@ -30,7 +30,7 @@ macro_rules! name {
         impl FromStr for $Name {
             type Err = PodsError;
 
-            /// Checks a name: 1 to 64 bytes, no `/`, no control characters, not `.` or `..`, and no
+            /// Checks a name: 1 to 64 bytes, no `/` or `:`, no control characters, not `.` or `..`, and no
             /// blanks at its ends.
             fn from_str(text: &str) -> Result<Self, PodsError> {
                 check_step(text).map_err(|why| PodsError::Name { what: $what, text: text.to_owned(), why })?;
@@ -186,6 +186,9 @@ fn check_step(text: &str) -> Result<(), String> {
     }
     if text.contains('/') {
         return Err("it has a `/`".to_owned());
+    }
+    if text.contains(':') {
+        return Err("it has a `:`, behind which a path begins".to_owned());
     }
     if text.trim() != text {
         return Err("it begins or ends with a blank".to_owned());

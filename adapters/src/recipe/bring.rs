@@ -43,7 +43,7 @@ pub fn fork(
     };
     match pods.pod(&name) {
         Ok(_) => return Err(PodsError::Exists(name.to_string()).into()),
-        Err(PodsError::Missing(_)) => {}
+        Err(error) if error.is_unknown() => {}
         Err(error) => return Err(error.into()),
     }
     Ok(pods.fork(&Source::Reference(reference.to_owned()), &name)?)
@@ -155,7 +155,8 @@ pub(crate) fn small_file(
     let path: PodPath = path.parse()?;
     match pods.stat(from, &path) {
         Ok(entry) if entry.kind == EntryKind::File && entry.bytes <= bytes_max => {}
-        Ok(_) | Err(PodsError::NoSuchPath { .. }) => return Ok(None),
+        Ok(_) => return Ok(None),
+        Err(error) if error.is_unknown() => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     let mut bytes = Vec::new();

@@ -119,7 +119,7 @@ pub fn share_output(
     let tree = Tree::whole(directory)?;
     match pods.pod(&pod) {
         Ok(_) => {}
-        Err(PodsError::Missing(_)) => {
+        Err(error) if error.is_unknown() => {
             pods.create(&pod, false)?;
         }
         Err(error) => return Err(error.into()),
@@ -138,7 +138,7 @@ pub fn share_output(
 /// Makes the pod, or sees that the one there is holds a recipe of the same name, or nothing.
 fn ours_or_new(pods: &dyn Pods, name: &PodName, public: bool) -> Result<(), RecipeError> {
     match pods.pod(name) {
-        Err(PodsError::Missing(_)) => {
+        Err(error) if error.is_unknown() => {
             pods.create(name, public)?;
             Ok(())
         }

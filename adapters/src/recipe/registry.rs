@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::bring::{recipe_of, small_file};
 use super::{Json, Recipe, RecipeError};
-use crate::pods::{FileMeta, PodName, PodPath, Pods, PodsError, Quiet, Source};
+use crate::pods::{FileMeta, PodName, PodPath, Pods, Quiet, Source};
 
 /// The pod with the recipes, and its file.
 const RECIPES: (&str, &str) = ("ComputePodRegistry", "/Registry.json");
@@ -176,7 +176,7 @@ fn read(pods: &dyn Pods, (pod, file): (&str, &str)) -> Result<Json, RecipeError>
         why,
     };
     let bytes = match pods.stat(&Source::pod(&name), &file.parse()?) {
-        Err(PodsError::Missing(_) | PodsError::NoSuchPath { .. }) => None,
+        Err(error) if error.is_unknown() => None,
         Err(error) => return Err(error.into()),
         Ok(_) => Some(
             small_file(pods, &Source::pod(&name), file, BYTES_MAX)?
@@ -220,7 +220,7 @@ fn write(pods: &dyn Pods, (pod, file): (&str, &str), json: &Json) -> Result<(), 
     let name: PodName = pod.parse()?;
     match pods.pod(&name) {
         Ok(_) => {}
-        Err(PodsError::Missing(_)) => {
+        Err(error) if error.is_unknown() => {
             pods.create(&name, false)?;
         }
         Err(error) => return Err(error.into()),

@@ -292,8 +292,14 @@ pub(crate) enum PodKind {
     #[command(after_long_help = "Examples:\n  medium pod pins")]
     Pins,
     /// Free what is neither stamped nor pinned
-    #[command(after_long_help = "Examples:\n  medium pod gc")]
-    Gc,
+    #[command(
+        after_long_help = "What only expired batches stamped is lost then: it asks first.\n\nExamples:\n  medium pod gc"
+    )]
+    Gc {
+        /// Free what expired batches stamped without asking
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Wallets: whose pods
     Wallet {
         /// What to do.

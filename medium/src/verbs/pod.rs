@@ -79,7 +79,7 @@ pub(crate) async fn pod(context: Context<'_>, kind: PodKind) -> Result<()> {
         PodKind::Pin { reference } => keeping::pin(context, reference, true).await,
         PodKind::Unpin { reference } => keeping::pin(context, reference, false).await,
         PodKind::Pins => keeping::pins(context).await,
-        PodKind::Gc => keeping::collect(context).await,
+        PodKind::Gc { yes } => keeping::collect(context, yes).await,
         PodKind::Wallet { kind } => match kind {
             WalletKind::Ls => keeping::wallets(context).await,
         },

@@ -92,8 +92,10 @@ pub(super) fn recipe_at(path: &Path) -> Result<(Recipe, PathBuf)> {
     } else {
         path.parent().unwrap_or(Path::new("."))
     };
-    // Jobs have another working directory than we.
-    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    // Jobs have another working directory than we, and see no links on the way to their own.
+    let directory = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
     Ok((recipe, directory))
 }
 
@@ -116,7 +118,7 @@ fn folders_of(context: Context<'_>, run: &Path) -> Result<Folders> {
     };
     if folder.is_dir() {
         return Ok(Folders {
-            run: std::path::absolute(&folder)?,
+            run: folder.canonicalize()?,
             cache: running::cache(context)?,
         });
     }

@@ -13,7 +13,26 @@ use self::home::Home;
 /// The line that two steps of a person give: written, looked at, run, kept, brought back.
 #[test]
 fn a_recipe_is_made_run_persisted_and_forked() {
+    recipes_work(&Home::new());
+}
+
+/// The same through a node that has the folder.
+#[test]
+fn a_node_keeps_recipes_as_a_folder_does() {
     let home = Home::new();
+    let mut node = home.start(&["up", "--json", "--api", "127.0.0.1:0"]);
+    node.wait_for("ready");
+    recipes_work(&home);
+    // What a step shares becomes a pod there, too; and a path with a detour is the same directory.
+    home.recipe(
+        "out",
+        &json!({"exec": ["sh", "-c", "echo hi > output/x"], "output": {"share": "output"}}),
+    );
+    home.done(&["recipe", "run", "hello/../out"]);
+    assert_eq!(home.done(&["pod", "get", "output-out:/x", "-o", "-"]), "hi");
+}
+
+fn recipes_work(home: &Home) {
     assert_eq!(
         home.done(&["recipe", "init", "hello", "--public", "--author", "Ana"]),
         "hello"

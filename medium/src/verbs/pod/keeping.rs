@@ -2,6 +2,7 @@
 
 use adapters::pods::{Batch, BuyBatch};
 use anyhow::Result;
+use genesis::refusal::{Code, Refusal};
 use medium::pod_store::Wallet;
 use serde_json::json;
 
@@ -26,7 +27,7 @@ pub(super) async fn buy(context: Context<'_>, depth: u8, ttl_s: u64, label: Stri
         return context.printer.json(&bought);
     }
     context.printer.note(&format!(
-        "it stamps at most {} chunks ({}), cost {} motes; {} are left",
+        "it stamps at most {} chunks ({}), fewer where many fall into one bucket, cost {} motes; {} are left",
         1_u128 << bought.batch.depth.min(127),
         size(CHUNK_BYTES.saturating_mul(1_u64.checked_shl(depth.into()).unwrap_or(u64::MAX))),
         bought.batch.motes,
@@ -112,7 +113,17 @@ pub(super) async fn pins(context: Context<'_>) -> Result<()> {
 }
 
 /// Frees what is neither stamped nor pinned.
-pub(super) async fn collect(context: Context<'_>) -> Result<()> {
+pub(super) async fn collect(context: Context<'_>, yes: bool) -> Result<()> {
+    if !yes {
+        let (batches, pods) = context
+            .with_pods("looked", |pods, _| Ok((pods.batches()?, pods.pods()?)))
+            .await?;
+        let expired = batches.iter().filter(|batch| batch.ttl_s == 0).count();
+        if expired > 0 && !pods.is_empty() {
+            let names: Vec<_> = pods.iter().map(|pod| pod.name.as_str()).collect();
+            confirm(context, expired, &names.join(", "))?;
+        }
+    }
     let freed = context
         .with_pods("freed", |pods, _| Ok(pods.collect()?))
         .await?;
@@ -126,6 +137,24 @@ pub(super) async fn collect(context: Context<'_>) -> Result<()> {
         freed.kept,
         freed.batches
     ))
+}
+
+/// Asks before what nobody pays for any more is lost.
+fn confirm(context: Context<'_>, expired: usize, pods: &str) -> Result<(), Refusal> {
+    let what = format!(
+        "{expired} expired: what nothing else stamps or pins is lost, of the pods {pods} too",
+        expired = if expired == 1 {
+            "a batch has".to_owned()
+        } else {
+            format!("{expired} batches have")
+        },
+    );
+    match context.printer.ask(&format!("{what}; free it? [y/N]")).as_deref() {
+        Some("y" | "Y" | "yes") => Ok(()),
+        Some(_) => Err(Refusal::new(Code::Cancelled, "everything stays").hint("answer `y` to free it")),
+        None => Err(Refusal::new(Code::Denied, what)
+            .hint("`--yes` frees it; `medium pod pin` keeps what shall stay, and a change of a pod stamps it anew")),
+    }
 }
 
 /// Lists the wallets.

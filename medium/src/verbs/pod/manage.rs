@@ -82,7 +82,14 @@ pub(super) async fn set_open(context: Context<'_>, pod: PodName, open: bool) -> 
 pub(super) async fn remove(context: Context<'_>, pod: PodName, yes: bool) -> Result<()> {
     let asked = pod.clone();
     let info = context
-        .with_pods("looked", move |pods, _| Ok(pods.pod(&asked)?))
+        .with_pods("looked", move |pods, _| {
+            // One whose snapshots are lost is listed still, and is to be removed all the more.
+            let listed = pods
+                .pods()?
+                .into_iter()
+                .find(|pod| pod.name == asked.as_str());
+            Ok(listed.map_or_else(|| pods.pod(&asked), Ok)?)
+        })
         .await?;
     if !yes {
         confirm(context, &info)?;

@@ -214,10 +214,7 @@ fn show(printer: &Printer, seen: &Seen) -> Result<()> {
         Seen::Happened(what) => printer.note(what),
         Seen::Printed(Stream::Stdout, bytes) if !printer.is_json() => printer.bytes(bytes)?,
         Seen::Printed(Stream::Stderr, bytes) if !printer.is_json() => {
-            let text = String::from_utf8_lossy(bytes);
-            for line in text.lines() {
-                printer.note(line);
-            }
+            printer.aside(bytes);
         }
         Seen::Printed(..) => {}
     }
