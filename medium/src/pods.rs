@@ -3,12 +3,12 @@
 //! [`Keeping::of`] decides once: another keeper that `--dfs` names, else the node that runs on the data
 //! folder or that `--api` names, else the data folder itself, opened for as long as the verb takes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::http::Credentials;
-use adapters::pods::{PodStore, Pods, PodsError, WalletName};
+use adapters::pods::{Pods, PodsError, WalletName};
 use anyhow::Result;
 use genesis::refusal::{Code, Refusal};
 use medium::elsewhere::Elsewhere;
@@ -71,7 +71,7 @@ impl Keeping {
     pub(crate) async fn pods(self, wallet: WalletName) -> Result<Arc<dyn Pods>, PodsError> {
         match self {
             Self::Node(client) => Ok(Arc::new(NodePods::new(client, wallet))),
-            Self::Folder(folder) => blocking(move || opened(&folder)?.wallet(&wallet)).await,
+            Self::Folder(folder) => in_folder(folder, wallet).await,
             Self::Elsewhere(keeper, folder) => {
                 blocking(move || keeper.pods(&folder, &wallet)).await
             }
@@ -98,15 +98,19 @@ impl Keeping {
     }
 }
 
-/// Opens a folder's pods, as soon as another verb that has them is done.
-fn opened(folder: &Path) -> Result<Arc<PodStore>, PodsError> {
-    for _ in 0..IN_USE_TRIES {
-        match pod_store::open(folder) {
-            Err(PodsError::InUse { .. }) => std::thread::sleep(IN_USE_PAUSE),
+/// The pods of a wallet in a folder, as soon as another verb that has them is done.
+async fn in_folder(folder: PathBuf, wallet: WalletName) -> Result<Arc<dyn Pods>, PodsError> {
+    let mut tries = 0;
+    loop {
+        let (folder, wallet) = (folder.clone(), wallet.clone());
+        match blocking(move || pod_store::open(&folder)?.wallet(&wallet)).await {
+            Err(PodsError::InUse { .. }) if tries < IN_USE_TRIES => {
+                tries += 1;
+                tokio::time::sleep(IN_USE_PAUSE).await;
+            }
             opened => return opened,
         }
     }
-    pod_store::open(folder)
 }
 
 /// Runs what blocks on a thread where that is allowed.

@@ -30,6 +30,12 @@ pub(crate) async fn persist(context: Context<'_>, options: &Persist) -> Result<(
         }
         return directory(context, what, options).await;
     }
+    if options.what.starts_with(['.', '/']) {
+        let what = format!("there is no directory `{}`", options.what);
+        return Err(Refusal::new(Code::Unknown, what)
+            .hint("a VC is named by its id or name; `medium ps` lists them")
+            .into());
+    }
     vc(context, options).await
 }
 

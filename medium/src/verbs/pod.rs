@@ -91,6 +91,14 @@ pub(crate) async fn pod(context: Context<'_>, kind: PodKind) -> Result<()> {
 fn hash(context: Context<'_>, file: &Path) -> Result<()> {
     let input: Box<dyn Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
+    } else if file.is_dir() {
+        let what = format!(
+            "`{}` is a directory: a reference is of a file",
+            file.display()
+        );
+        return Err(Refusal::new(Code::Malformed, what)
+            .hint("`medium pod put` makes a snapshot of a directory, which has a reference")
+            .into());
     } else {
         let opened = File::open(file).map_err(|error| file_refused("read", file, &error))?;
         Box::new(opened)
