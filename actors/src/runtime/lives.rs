@@ -43,6 +43,15 @@ impl Runtime {
         self.settled_on(id, move |worker| worker.remove(id)).await
     }
 
+    /// Forgets a VC that sleeps in a pod; the pod stays.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it does not, or is being fetched.
+    pub async fn forget_bed(&self, id: VcId) -> Result<Life, Refusal> {
+        self.settled_on(id, move |worker| worker.forget_bed(id))
+            .await
+    }
+
     /// Waits until no message is queued and no turn runs; timers may be pending.
     ///
     /// # Errors

@@ -101,6 +101,26 @@ impl Worker {
         Ok(())
     }
 
+    /// Forgets where a VC sleeps, and its name: what is in the pod stays there.
+    pub(crate) fn forget_bed(&mut self, id: VcId) -> Result<Life, Refusal> {
+        if self.rising.contains_key(&id) {
+            let what = format!("{id} is being fetched from its pod");
+            return Err(Refusal::new(Code::Busy, what).who(id).hint("try again"));
+        }
+        let Some((_, bed)) = self.shared.beds.remove(&id) else {
+            return Err(Refusal::new(Code::Unknown, format!("there is no {id}")).who(id));
+        };
+        self.slice.ops.push(Op::Delete {
+            table: Table::Marks,
+            key: bed_key(id),
+        });
+        if let Some(name) = bed.name {
+            self.free_name(id, name);
+        }
+        self.event(EventKind::Removed, id, "from a pod");
+        Ok(Life::Removed)
+    }
+
     /// Forgets a VC and those in its body, all but the name.
     fn forget_all(&mut self, slot: u32) {
         let cell = &self.cells[slot as usize];

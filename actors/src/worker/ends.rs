@@ -178,21 +178,22 @@ impl Worker {
             self.remove(inner)?;
         }
         if let Some(name) = name {
-            let mine = self
-                .shared
-                .names
-                .remove_if(&name, |_, owner| *owner == id)
-                .is_some();
-            if mine {
-                self.slice.ops.push(Op::Delete {
-                    table: Table::Names,
-                    key: name.into_bytes(),
-                });
-            }
+            self.free_name(id, name);
         }
         self.forget(id, slot);
         self.event(EventKind::Removed, id, "");
         Ok(Life::Removed)
+    }
+
+    /// Takes a name from a VC, if it is its own.
+    pub(super) fn free_name(&mut self, id: VcId, name: String) {
+        let names = &self.shared.names;
+        if names.remove_if(&name, |_, owner| *owner == id).is_some() {
+            self.slice.ops.push(Op::Delete {
+                table: Table::Names,
+                key: name.into_bytes(),
+            });
+        }
     }
 
     /// Leaves nothing of a VC here but its name: neither row, journal, marks nor cell.

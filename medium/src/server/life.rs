@@ -91,6 +91,16 @@ pub(super) async fn remove(
     Params(params): Params<RemoveParams>,
 ) -> Answer<Answered<LifeView>> {
     let runtime = api.runtime();
+    if let Some(bed) = runtime.bed(id) {
+        if !params.stop {
+            let what = format!("{id} sleeps in the pod {}", bed.place);
+            return Err(Refusal::new(Code::Conflict, what)
+                .who(id)
+                .hint("`medium remove --force` forgets it here; the pod stays")
+                .into());
+        }
+        return Ok(view(id, runtime.forget_bed(id).await?));
+    }
     if params.stop && runtime.show(id).await?.summary.life != Life::Stopped {
         runtime.stop_vc(id).await?;
     }

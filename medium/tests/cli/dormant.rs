@@ -41,6 +41,18 @@ fn a_vc_sleeps_in_a_pod_and_a_message_wakes_it() {
     node.done(&["persist", "c", "--sleep"]);
     assert_eq!(node.done(&["send", "c", "1"]), "43", "a message wakes it");
     assert_eq!(node.done(&["pod", "ls", "c"]).lines().count(), 3);
+
+    // It need not be woken to be forgotten; the pod stays.
+    let reference = node.done(&["persist", "c", "--sleep"]);
+    assert!(node.run(&["remove", "c"]).refused().contains("--force"));
+    node.done(&["remove", "c", "--force"]);
+    assert!(
+        node.run(&["send", "c", "1"])
+            .refused()
+            .contains("no VC is called")
+    );
+    assert_eq!(node.done(&["spawn", &reference]), id);
+    assert_eq!(node.done(&["send", "c", "0"]), "43");
 }
 
 #[test]
