@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ use super::{StepRecord, TaskError};
 
 /// What the file is called.
 const NAME: &str = "journal";
+/// How often a lock that somebody has is tried again, and how long in between: a fifth of a second in all.
+const LOCK_TRIES: u32 = 20;
+/// See [`LOCK_TRIES`].
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Longest journal that is read, in bytes: refuse. A line of a step is about 1 KiB, and a run has at most
 /// 1,024 steps of 10,000 items; what is longer has something wrong with it.
 const BYTES_MAX: u64 = 16 << 30;
@@ -101,7 +106,16 @@ impl Journal {
     }
 
     fn locked(file: File, folder: &Path) -> Result<Self, TaskError> {
-        match file.try_lock() {
+        // A process that is being started has our open files until it becomes another program, and with them the
+        // lock of a journal that was closed meanwhile.
+        let mut tries = 0;
+        let mut locked = file.try_lock();
+        while matches!(locked, Err(TryLockError::WouldBlock)) && tries < LOCK_TRIES {
+            tries += 1;
+            std::thread::park_timeout(LOCK_PAUSE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => Ok(Self {
                 file: Mutex::new(file),
             }),

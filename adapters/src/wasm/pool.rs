@@ -84,6 +84,9 @@ fn config(size: Size) -> Config {
 /// An engine that runs code, with room for this many instances.
 pub(super) fn running(size: Size, instances_max: u32) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
+    // Calls run on the caller's stack. A pool of stacks would be as large as that of instances, each with a page
+    // that is protected: more mappings than a process may have.
+    pool.total_stacks(1);
     pool.total_core_instances(instances_max)
         .total_memories(instances_max)
         .total_tables(instances_max)

@@ -75,7 +75,16 @@ pub(crate) fn told<T>(result: Result<T, PodsError>) -> String {
     let Err(error) = result else {
         panic!("that should have been refused");
     };
-    let hint = error.hint().map(|hint| format!(" | {hint}"));
+    // What every keeper says alike is tested with the error.
+    let is_of_the_keeper = matches!(
+        error,
+        PodsError::Missing(_)
+            | PodsError::Closed(_)
+            | PodsError::Unsupported { .. }
+            | PodsError::Server { .. }
+    );
+    let hint = error.hint().filter(|_| is_of_the_keeper);
+    let hint = hint.map(|hint| format!(" | {hint}"));
     let text = format!("{error}{}", hint.unwrap_or_default());
     let address = &start::servers().unwrap().fairos;
     text.replace(address, "HOST")
