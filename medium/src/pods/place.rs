@@ -164,7 +164,15 @@ mod tests {
 
     #[test]
     fn what_leads_elsewhere_is_no_place() {
-        for text in ["", ":/x", "notes:/../x", "notes:/a//b", "a/b", "a:b:/c", "notes:/\0"] {
+        for text in [
+            "",
+            ":/x",
+            "notes:/../x",
+            "notes:/a//b",
+            "a/b",
+            "a:b:/c",
+            "notes:/\0",
+        ] {
             assert!(text.parse::<Place>().is_err(), "{text:?}");
         }
         assert!(plain_name(&"0f".repeat(32)).is_err());
