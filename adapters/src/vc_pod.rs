@@ -109,7 +109,7 @@ pub fn write(
     let mut old = Vec::new();
     if pods.pods()?.iter().any(|pod| pod.name == name.as_str()) {
         let source = Source::pod(name);
-        if self::about(pods, &source).is_none_or(|known| known.id != about.id) {
+        if self::about(pods, &source)?.is_none_or(|known| known.id != about.id) {
             return Err(PodsError::Exists(name.to_string()));
         }
         if pods
@@ -156,10 +156,19 @@ fn put(
 }
 
 /// What a source says of the VC it holds; none, if it is no VC's.
-pub fn about(pods: &dyn Pods, source: &Source) -> Option<About> {
-    let about = read_file(pods, source, ABOUT).ok()?;
-    let about: About = serde_json::from_slice(&about).ok()?;
-    (about.format == FORMAT).then_some(about)
+///
+/// # Errors
+/// What the keeper says: that nobody could be asked is not that there is no VC.
+pub fn about(pods: &dyn Pods, source: &Source) -> Result<Option<About>, PodsError> {
+    let about = match read_file(pods, source, ABOUT) {
+        Ok(about) => about,
+        Err(PodsError::NoSuchPath { .. } | PodsError::NotAFile(_)) => return Ok(None),
+        // The same, as a node says it.
+        Err(PodsError::Refused(refusal)) if refusal.code == Code::Unknown => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let about = serde_json::from_slice(&about).ok();
+    Ok(about.filter(|about: &About| about.format == FORMAT))
 }
 
 /// The VC that a source holds, whole; what `/image.json` says of it is not believed.

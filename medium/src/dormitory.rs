@@ -68,7 +68,7 @@ impl PodBeds {
     /// [`Refusal`]: the place cannot be reached.
     pub fn who(&self, place: &str) -> Result<Option<vc_pod::About>, Refusal> {
         let (pods, source) = self.open(place)?;
-        Ok(vc_pod::about(pods.as_ref(), &source))
+        vc_pod::about(pods.as_ref(), &source).map_err(|error| error.refusal())
     }
 
     /// What is at a place, whole and verified. Blocks.
@@ -77,7 +77,8 @@ impl PodBeds {
     /// [`Refusal`]: nothing is there, or neither a frozen VC nor a pod directory.
     pub fn look(&self, place: &str) -> Result<Sleeper, Refusal> {
         let (pods, source) = self.open(place)?;
-        if vc_pod::about(pods.as_ref(), &source).is_some() {
+        let about = vc_pod::about(pods.as_ref(), &source).map_err(|error| error.refusal())?;
+        if about.is_some() {
             let image = vc_pod::read(pods.as_ref(), &source).map_err(|error| error.refusal())?;
             return Ok(Sleeper::Frozen(Box::new(image)));
         }

@@ -220,7 +220,7 @@ impl PodsError {
                 "`medium pod ls {from} --recursive` lists what is there"
             )),
             Self::PathExists(_) => Some("name another path, or remove what is there".to_owned()),
-            Self::Name { .. } => Some("a name has 1 to 64 bytes and no `/`".to_owned()),
+            Self::Name { .. } => Some("a name has 1 to 64 bytes, no `/` and no `:`".to_owned()),
             Self::Path { .. } => {
                 Some("a path is made of plain names with `/` between: `/a/b.txt`".to_owned())
             }

@@ -278,15 +278,7 @@ fn input(node: &Node<'_>, sink: &mut Sink) -> Option<Input> {
         });
     }
     let mut fields = Fields::of(node, INPUT_FIELDS, sink)?;
-    let from = fields.need("from", sink)?;
-    let from = sink.take(from.string())?;
-    let files = match fields.take("path") {
-        Some(node) => {
-            let text = sink.take(node.string())?;
-            glob(&node, &text, sink)?
-        }
-        None => Glob::all(),
-    };
+    let (from, files) = files_of_step(&mut fields, sink)?;
     let to = match fields.take("to") {
         Some(node) => {
             let to = directory(&node, sink)?;
@@ -322,6 +314,12 @@ fn each(node: &Node<'_>, sink: &mut Sink) -> Option<Each> {
         return Some(Each::Items(items));
     }
     let mut fields = Fields::of(node, EACH_FIELDS, sink)?;
+    let (from, files) = files_of_step(&mut fields, sink)?;
+    Some(Each::Files { from, files })
+}
+
+/// `from` and `path`: which step, and which files of its output; all of them, if no path is said.
+fn files_of_step(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<(String, Glob)> {
     let from = fields.need("from", sink)?;
     let from = sink.take(from.string())?;
     let files = match fields.take("path") {
@@ -331,7 +329,7 @@ fn each(node: &Node<'_>, sink: &mut Sink) -> Option<Each> {
         }
         None => Glob::all(),
     };
-    Some(Each::Files { from, files })
+    Some((from, files))
 }
 
 fn glob(node: &Node<'_>, text: &str, sink: &mut Sink) -> Option<Glob> {

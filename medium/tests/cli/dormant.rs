@@ -201,4 +201,16 @@ fn a_vc_in_a_pod_on_a_bee_wakes_on_any_node() {
     let fork = there.done(&["fork", &place]);
     assert_ne!(fork, id);
     assert_eq!(there.done(&["send", &fork, "4"]), "44");
+
+    // That nobody can be asked is not that nobody is there.
+    let (reference, _) = place.split_once('@').unwrap();
+    let silent = format!("{reference}@bee:http://127.0.0.1:9");
+    for verb in [&["spawn", &silent][..], &["send", &silent, "1"]] {
+        let run = there.run(verb);
+        assert!(
+            run.refused().contains("cannot be reached"),
+            "{}",
+            run.stderr
+        );
+    }
 }
