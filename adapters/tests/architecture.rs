@@ -51,9 +51,7 @@ const WITHOUT: [(&str, &[&str]); 4] = [
     ("adapters", &["ractor", "axum", "clap", "bincode"]),
     (
         "sims",
-        &[
-            "redb", "axum", "reqwest", "clap", "fs-err", "ractor", "bincode",
-        ],
+        &["redb", "axum", "reqwest", "ractor", "bincode", "wasmtime"],
     ),
 ];
 

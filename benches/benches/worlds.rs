@@ -1,0 +1,3 @@
+//! Worlds beside the simulators of others and beside hand-written arrays.
+
+fn main() {}
