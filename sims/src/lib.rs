@@ -1,6 +1,48 @@
-//! Worlds: many virtual computers under one seed, in virtual time.
+//! Worlds: many virtual computers under one seed, at the speed of arrays.
 //!
-//! So far there is one, [`money`], and it runs as VCs of a deterministic runtime, each with a mailbox of
-//! its own. The same seed gives the same digest on any machine.
+//! Read in this order: [`model`] (what a modeller writes), [`agent`] and [`params`] (how agents and parameters are
+//! declared), [`world`] (what a world is made of), [`cohort`] (VCs of one behaviour, kept as columns), [`turn`] (what one
+//! may do), [`near`], [`patches`] and [`mail`] (whom it sees, what hosts it, whom it writes to), [`tick`] and [`random`] (when,
+//! and with which randomness), [`run`] and [`live`] (a world that runs, can be saved, digested and looked into).
+//!
+//! The same seed gives the same digest for any number of threads, with rows as columns or each on its own, straight
+//! through or resumed, looked at or not.
+
+pub mod agent;
+pub mod bytes;
+pub mod cohort;
+pub mod crew;
+pub mod field;
+pub mod ids;
+pub mod live;
+pub mod mail;
+pub mod model;
+pub mod models;
+pub mod near;
+pub mod params;
+pub mod patches;
+pub mod piece;
+pub mod random;
+pub mod run;
+pub mod space;
+pub mod store;
+pub mod tick;
+pub mod turn;
+pub mod world;
 
 pub mod money;
+
+/// What a model needs.
+pub mod prelude {
+    pub use crate::agent::Agent;
+    pub use crate::cohort::Cohort;
+    pub use crate::ids::AgentId;
+    pub use crate::mail::{Channel, Overflow};
+    pub use crate::model::{Model, Sample};
+    pub use crate::near::Near;
+    pub use crate::params::{Params, Value};
+    pub use crate::patches::Patches;
+    pub use crate::space::{Lattice, P2, Plane, Spot, V2};
+    pub use crate::tick::Tick;
+    pub use crate::{agent, params, world};
+}

@@ -1,0 +1,656 @@
+//! A cohort: VCs of one behaviour, kept as columns, each with an address of its own.
+
+use std::collections::BTreeMap;
+
+use crate::agent::{Agent, Columns as _, View as _, Window};
+use crate::bytes::{Damaged, Reader};
+use crate::ids::{AgentId, Table};
+use crate::mail::{Outlets, Wakes};
+use crate::random;
+use crate::space::{Lattice, Spot};
+use crate::store::{Hosting, Rows, Store};
+use crate::tick::{Phase, Tick};
+use crate::turn::{Said, Turn};
+
+/// What the id of a dead row is until the row is removed.
+const GONE: u64 = u64::MAX;
+/// From which share of dead rows on they are removed although no phase asks for an order: 1 of so many.
+const GONE_SHARE: usize = 4;
+
+/// Rows of one kind. Their order is part of the world: that of birth, until a phase orders them by place.
+#[derive(Debug, Default)]
+pub struct Cohort<A: Agent> {
+    pub(crate) store: Store<A>,
+    pub(crate) ids: Vec<u64>,
+    pub(crate) table: Table,
+    /// Dead rows that are still in their places.
+    gone: usize,
+    sleepers: Sleepers,
+    /// How often rows have changed their places.
+    pub(crate) ordered: u64,
+    born: u64,
+    died: u64,
+    /// Where the rows of each spot begin, after [`Cohort::gather`].
+    pub(crate) starts: Vec<u32>,
+    /// What `ordered` was then.
+    pub(crate) gathered: u64,
+    pub(crate) to: Vec<u32>,
+    pub(crate) spare: A::Columns,
+    pub(crate) spare_ids: Vec<u64>,
+}
+
+/// Who takes no turns now.
+#[derive(Debug, Default)]
+struct Sleepers {
+    /// A bit for each slot; empty if nobody sleeps.
+    bits: Vec<u64>,
+    count: usize,
+    /// Who wakes by itself, and when.
+    timers: BTreeMap<u64, Vec<AgentId>>,
+}
+
+impl Sleepers {
+    fn sleeps(&self, slot: usize) -> bool {
+        self.bits
+            .get(slot / 64)
+            .is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
+
+    fn lay(&mut self, slot: usize) {
+        if self.bits.len() <= slot / 64 {
+            self.bits.resize(slot / 64 + 1, 0);
+        }
+        let bit = 1 << (slot % 64);
+        let word = &mut self.bits[slot / 64];
+        self.count += usize::from(*word & bit == 0);
+        *word |= bit;
+    }
+
+    fn wake(&mut self, slot: usize) {
+        if let Some(word) = self.bits.get_mut(slot / 64) {
+            let bit = 1 << (slot % 64);
+            self.count -= usize::from(*word & bit != 0);
+            *word &= !bit;
+        }
+        if self.count == 0 {
+            self.bits.clear();
+        }
+    }
+}
+
+impl<A: Agent> Cohort<A> {
+    /// An empty one, the so-many-th of its world.
+    pub(crate) fn of_world(place: u8, hosting: Hosting) -> Self {
+        Self {
+            store: Store::new(hosting),
+            table: Table::of_cohort(place),
+            ..Self::default()
+        }
+    }
+
+    /// How many live in it.
+    pub fn len(&self) -> usize {
+        self.ids.len() - self.gone
+    }
+
+    /// Whether nobody does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of them take no turns now.
+    pub const fn asleep(&self) -> usize {
+        self.sleepers.count
+    }
+
+    /// How many were born in it.
+    pub const fn births(&self) -> u64 {
+        self.born
+    }
+
+    /// How many have died in it.
+    pub const fn deaths(&self) -> u64 {
+        self.died
+    }
+
+    /// All rows, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = A> + '_ {
+        let live = self.ids.iter().enumerate().filter(|(_, id)| **id != GONE);
+        live.map(|(slot, _)| self.store.get(slot))
+    }
+
+    /// All addresses, in the order of the rows.
+    pub fn ids(&self) -> impl Iterator<Item = AgentId> + '_ {
+        self.ids
+            .iter()
+            .filter(|id| **id != GONE)
+            .map(|&id| AgentId(id))
+    }
+
+    /// The row with this address; none if it is not here, or dead. The first call after rows have moved notes all of their
+    /// places.
+    pub fn get(&mut self, id: AgentId) -> Option<A> {
+        self.table.settle(&self.ids);
+        let slot = self.table.slot(id)?;
+        Some(self.store.get(slot))
+    }
+
+    /// Changes the row with this address; false if it is not here.
+    pub fn set(&mut self, id: AgentId, row: A) -> bool {
+        self.table.settle(&self.ids);
+        let slot = self.table.slot(id);
+        if let Some(slot) = slot {
+            self.store.set(slot, row);
+        }
+        slot.is_some()
+    }
+
+    /// So many are born; what each is may depend on its address and its own random numbers.
+    pub fn spawn(
+        &mut self,
+        t: &mut Tick<'_>,
+        count: u64,
+        mut row: impl FnMut(&mut Turn<'_, A>) -> A,
+    ) {
+        let phase = t.phase();
+        let mut said = Said::default();
+        self.table.reserve(usize::try_from(count).unwrap_or(0));
+        for _ in 0..count {
+            let id = self.next_id();
+            let slot = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+            let row = row(&mut Turn::new(phase, id, slot, &mut said));
+            self.admit(id, row);
+        }
+        self.born += count;
+        self.finish([said]);
+    }
+
+    /// One is born; its address.
+    pub fn bear(&mut self, row: A) -> AgentId {
+        let id = self.next_id();
+        self.admit(id, row);
+        self.born += 1;
+        id
+    }
+
+    fn next_id(&mut self) -> AgentId {
+        let slot = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        assert!(slot < u32::MAX, "a cohort has fewer than 2^32 - 1 rows");
+        self.table.give(slot)
+    }
+
+    fn admit(&mut self, id: AgentId, row: A) {
+        self.ids.push(id.0);
+        self.store.push(row);
+    }
+
+    /// Takes a row out; its address finds nobody from then on.
+    pub fn remove(&mut self, id: AgentId) -> Option<A> {
+        let row = self.take(id)?;
+        self.table.end(id);
+        self.died += 1;
+        Some(row)
+    }
+
+    /// Moves a row to a cohort of another kind; its address finds it there.
+    pub fn move_to<B: Agent>(
+        &mut self,
+        other: &mut Cohort<B>,
+        id: AgentId,
+        change: impl FnOnce(A) -> B,
+    ) -> bool {
+        let Some(row) = self.take(id) else {
+            return false;
+        };
+        self.table.leave(id);
+        other.table.settle(&other.ids);
+        let slot = u32::try_from(other.ids.len()).unwrap_or(u32::MAX);
+        other.table.welcome(id, slot);
+        other.admit(id, change(row));
+        true
+    }
+
+    fn take(&mut self, id: AgentId) -> Option<A> {
+        self.table.settle(&self.ids);
+        let slot = self.table.slot(id)?;
+        let row = self.store.get(slot);
+        self.sleepers.wake(slot);
+        self.ids[slot] = GONE;
+        self.gone += 1;
+        Some(row)
+    }
+
+    /// A turn of every row that is awake. A row changes itself and nothing else, so the order does not matter.
+    pub fn each(&mut self, t: &mut Tick<'_>, turn: impl Fn(&mut A, &mut Turn<'_, A>) + Sync) {
+        self.each_sending(t, (), |row, vc, ()| turn(row, vc));
+    }
+
+    /// The same, with somewhere to send messages: one [`Channel`](crate::mail::Channel), or a pair of them.
+    pub fn each_sending<O: Outlets>(
+        &mut self,
+        t: &mut Tick<'_>,
+        mut outlets: O,
+        turn: impl Fn(&mut A, &mut Turn<'_, A>, &mut O::Out) + Sync,
+    ) {
+        self.remove_gone();
+        let phase = t.phase();
+        let len = self.ids.len();
+        let pieces = t.crew().pieces(len - self.sleepers.count);
+        let every = len.div_ceil(pieces).max(1).next_multiple_of(64);
+        let (ids, sleepers) = (&self.ids, &self.sleepers);
+        let mut results = match &mut self.store {
+            Store::Columns(rows) => {
+                let work = cut(rows.window(), len, every);
+                t.crew().run(work, |(from, to, rows)| {
+                    run::<A, _, O>(phase, rows, &ids[from..to], from, sleepers, &turn)
+                })
+            }
+            Store::Alone(rows) => {
+                let work = cut(rows.as_mut_slice(), len, every);
+                t.crew().run(work, |(from, to, rows)| {
+                    run::<A, _, O>(phase, rows, &ids[from..to], from, sleepers, &turn)
+                })
+            }
+        };
+        for (_, out) in &mut results {
+            outlets.take(std::mem::take(out));
+        }
+        self.finish(results.into_iter().map(|(said, _)| said));
+    }
+
+    /// A turn of every row that is awake, one after the other in an order drawn anew: for models whose definition says that
+    /// each sees what those before it have done.
+    pub fn each_in_random_order(
+        &mut self,
+        t: &mut Tick<'_>,
+        mut turn: impl FnMut(&mut A, &mut Turn<'_, A>),
+    ) {
+        self.remove_gone();
+        let mut stream = t.stream();
+        let phase = t.phase();
+        let len = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let mut order = std::mem::take(&mut self.to);
+        order.clear();
+        order.extend(0..len);
+        for last in (1..order.len()).rev() {
+            let other = usize::try_from(stream.below(last as u64 + 1)).unwrap_or(last);
+            order.swap(last, other);
+        }
+        let mut said = Said::default();
+        let mut rows = self.store.rows();
+        for &slot in &order {
+            let at = slot as usize;
+            if self.sleepers.count > 0 && self.sleepers.sleeps(at) {
+                continue;
+            }
+            let mut row = rows.get(at);
+            let mut vc = Turn::new(phase, AgentId(self.ids[at]), slot, &mut said);
+            turn(&mut row, &mut vc);
+            let dead = vc.dead;
+            rows.set(at, row);
+            if dead {
+                said.dead.push(slot);
+            }
+        }
+        drop(rows);
+        self.to = order;
+        self.finish([said]);
+    }
+
+    /// Carries out what the turns of a phase came to.
+    pub(crate) fn finish(&mut self, said: impl IntoIterator<Item = Said<A>>) {
+        let mut born = Vec::new();
+        let said: Vec<_> = said.into_iter().collect();
+        // All of the dead before any of the newborn: pieces must not show in who gets whose entry.
+        for said in &said {
+            for &(slot, until) in &said.slept {
+                if until != crate::turn::UNTIL_CALLED {
+                    let id = AgentId(self.ids[slot as usize]);
+                    self.sleepers.timers.entry(until).or_default().push(id);
+                }
+                self.sleepers.lay(slot as usize);
+            }
+            for &slot in &said.dead {
+                // Spots no longer know who stands on them.
+                self.gathered = u64::MAX;
+                let id = std::mem::replace(&mut self.ids[slot as usize], GONE);
+                self.table.end(AgentId(id));
+                self.sleepers.wake(slot as usize);
+                self.gone += 1;
+                self.died += 1;
+            }
+        }
+        for said in said {
+            if born.is_empty() {
+                born = said.born;
+            } else {
+                born.extend(said.born);
+            }
+        }
+        self.born += born.len() as u64;
+        for row in born {
+            let id = self.next_id();
+            self.admit(id, row);
+        }
+    }
+
+    /// Orders the rows by the spot they stand on, so that a spot can see who is there; whoever was on a spot before keeps its
+    /// place in the line.
+    ///
+    /// # Panics
+    /// If a row stands on no spot of the lattice.
+    pub fn gather(&mut self, lattice: &Lattice, at: impl Fn(&A) -> Spot) {
+        self.group(lattice.len(), |row| at(row).0 as usize);
+        self.gathered = self.ordered;
+    }
+
+    /// Orders the rows by group: a stable counting sort. Then `starts[g]..starts[g + 1]` are the slots of group `g`.
+    pub(crate) fn group(&mut self, groups: usize, of: impl Fn(&A) -> usize) {
+        self.to.clear();
+        self.to.reserve(self.ids.len());
+        self.starts.clear();
+        self.starts.resize(groups + 2, 0);
+        match &self.store {
+            Store::Columns(rows) => {
+                let rows = rows.view(0, rows.len());
+                for (slot, &id) in self.ids.iter().enumerate() {
+                    note(
+                        id,
+                        groups,
+                        || of(&rows.get(slot)),
+                        &mut self.to,
+                        &mut self.starts,
+                    );
+                }
+            }
+            Store::Alone(rows) => {
+                for (row, &id) in rows.iter().zip(&self.ids) {
+                    note(id, groups, || of(row), &mut self.to, &mut self.starts);
+                }
+            }
+        }
+        self.order_by_starts();
+    }
+
+    /// With a group for each row in `to`, and the size of group `g` in `starts[g + 2]`: puts rows in order of the groups.
+    /// Then `starts[g]..starts[g + 1]` are the slots of group `g`.
+    pub(crate) fn order_by_starts(&mut self) {
+        let mut sum = 0_u32;
+        for start in &mut self.starts {
+            sum = sum.wrapping_add(*start);
+            *start = sum;
+        }
+        for to in &mut self.to {
+            // `GONE` rows have a group beyond the last.
+            if let Some(next) = self.starts.get_mut(*to as usize + 1) {
+                *to = *next;
+                *next = next.wrapping_add(1);
+            }
+        }
+        self.starts.pop();
+        self.reorder();
+    }
+
+    /// Puts the rows where `to` says.
+    fn reorder(&mut self) {
+        let len = self.len();
+        self.store.order(&self.to, len, &mut self.spare);
+        crate::agent::scatter(&self.ids, &self.to, len, &mut self.spare_ids);
+        std::mem::swap(&mut self.ids, &mut self.spare_ids);
+        if self.sleepers.count > 0 {
+            let old = std::mem::take(&mut self.sleepers);
+            self.sleepers.timers = old.timers.clone();
+            for (slot, &to) in self.to.iter().enumerate() {
+                if old.sleeps(slot) && to != u32::MAX {
+                    self.sleepers.lay(to as usize);
+                }
+            }
+        }
+        self.gone = 0;
+        self.ordered += 1;
+        self.table.moved();
+    }
+
+    /// Removes dead rows, if there are many.
+    fn remove_gone(&mut self) {
+        if self.gone * GONE_SHARE <= self.ids.len() || self.gone == 0 {
+            return;
+        }
+        let mut next = 0;
+        self.to.clear();
+        self.to.extend(self.ids.iter().map(|&id| {
+            if id == GONE {
+                u32::MAX
+            } else {
+                next += 1;
+                next - 1
+            }
+        }));
+        self.reorder();
+    }
+
+    /// The tick begins: who sleeps until now wakes.
+    pub(crate) fn begin(&mut self, now: u64) {
+        while let Some(due) = self.sleepers.timers.first_entry() {
+            if *due.key() > now {
+                break;
+            }
+            let due = due.remove();
+            for id in due {
+                self.wake(id);
+            }
+        }
+    }
+
+    /// The rows as a band of them is handed to a thread.
+    pub(crate) fn parts(&mut self) -> (Rows<'_, A>, &[u64]) {
+        (self.store.rows(), &self.ids)
+    }
+
+    /// Bytes it holds, for each row, without what is not in use.
+    pub fn bytes(&self) -> usize {
+        let mut row = Vec::new();
+        if !self.ids.is_empty() {
+            self.store.get(0).write(&mut row);
+        }
+        let rows = self.ids.capacity() + self.spare_ids.capacity();
+        rows * (row.len() + 8)
+            + (self.starts.capacity() + self.to.capacity()) * 4
+            + self.table.bytes()
+    }
+
+    /// Everybody in the order of addresses.
+    pub(crate) fn in_order(&mut self, mut see: impl FnMut(AgentId, A, bool)) {
+        self.table.settle(&self.ids);
+        for (id, slot) in self.table.in_order() {
+            see(id, self.store.get(slot), self.sleepers.sleeps(slot));
+        }
+    }
+
+    pub(crate) fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.len() as u64).to_le_bytes());
+        for (slot, &id) in self.ids.iter().enumerate().filter(|(_, id)| **id != GONE) {
+            out.extend_from_slice(&id.to_le_bytes());
+            out.push(self.sleepers.sleeps(slot).into());
+            self.store.get(slot).write(out);
+        }
+        self.table.save(out);
+        out.extend_from_slice(&self.born.to_le_bytes());
+        out.extend_from_slice(&self.died.to_le_bytes());
+        out.extend_from_slice(&(self.sleepers.timers.len() as u64).to_le_bytes());
+        for (until, who) in &self.sleepers.timers {
+            out.extend_from_slice(&until.to_le_bytes());
+            out.extend_from_slice(&(who.len() as u64).to_le_bytes());
+            for id in who {
+                out.extend_from_slice(&id.0.to_le_bytes());
+            }
+        }
+    }
+
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
+        let hosting = match self.store {
+            Store::Columns(_) => Hosting::Cohorts,
+            Store::Alone(_) => Hosting::Alone,
+        };
+        self.store = Store::new(hosting);
+        self.ids.clear();
+        self.gone = 0;
+        self.ordered += 1;
+        self.sleepers = Sleepers::default();
+        for slot in 0..from.len(9)? {
+            let id = from.u64()?;
+            if id == GONE {
+                return Err(Damaged::new("a row without an address"));
+            }
+            self.ids.push(id);
+            if bool::from(from.array::<1>()? != [0]) {
+                self.sleepers.lay(slot);
+            }
+            self.store.push(A::read(from)?);
+        }
+        self.table.load(from, &self.ids)?;
+        self.born = from.u64()?;
+        self.died = from.u64()?;
+        for _ in 0..from.len(16)? {
+            let until = from.u64()?;
+            let mut who = Vec::new();
+            for _ in 0..from.len(8)? {
+                who.push(AgentId(from.u64()?));
+            }
+            self.sleepers.timers.insert(until, who);
+        }
+        Ok(())
+    }
+}
+
+impl<A: Agent> Wakes for Cohort<A> {
+    fn wake(&mut self, id: AgentId) -> Option<usize> {
+        self.table.settle(&self.ids);
+        let slot = self.table.slot(id)?;
+        if self.sleepers.count > 0 {
+            self.sleepers.wake(slot);
+        }
+        Some(slot)
+    }
+
+    fn settle(&mut self) {
+        self.table.settle(&self.ids);
+    }
+
+    #[inline]
+    fn slot(&self, id: AgentId) -> Option<usize> {
+        self.table.slot(id)
+    }
+
+    fn slots(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn sleeping(&self) -> bool {
+        self.sleepers.count > 0
+    }
+
+    fn ordered(&self) -> u64 {
+        self.ordered
+    }
+}
+
+#[inline(always)]
+fn note(id: u64, groups: usize, of: impl Fn() -> usize, to: &mut Vec<u32>, starts: &mut [u32]) {
+    if id == GONE {
+        to.push(u32::MAX);
+        return;
+    }
+    let group = of();
+    assert!(group < groups, "a row stands on spot {group} of {groups}");
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "groups are fewer than 2^32"
+    )]
+    to.push(group as u32);
+    starts[group + 2] += 1;
+}
+
+/// Rows cut into pieces of at most `every`, with where they begin and end.
+fn cut<A, W: Window<A>>(rows: W, len: usize, every: usize) -> Vec<(usize, usize, W)> {
+    let mut pieces = Vec::with_capacity(len.div_ceil(every));
+    let mut rest = rows;
+    let mut from = 0;
+    while from < len {
+        let to = (from + every).min(len);
+        let (piece, others) = rest.split_at(to - from);
+        pieces.push((from, to, piece));
+        rest = others;
+        from = to;
+    }
+    pieces
+}
+
+#[inline]
+fn run<A: Agent, W: Window<A>, O: Outlets>(
+    phase: Phase,
+    mut rows: W,
+    ids: &[u64],
+    from: usize,
+    sleepers: &Sleepers,
+    turn: &(impl Fn(&mut A, &mut Turn<'_, A>, &mut O::Out) + Sync),
+) -> (Said<A>, O::Out) {
+    let mut said = Said::default();
+    let mut out = O::Out::default();
+    if sleepers.count == 0 {
+        for (at, &id) in ids.iter().enumerate() {
+            one(phase, &mut rows, id, at, from, &mut said, &mut out, turn);
+        }
+    } else {
+        // A piece begins at a multiple of 64, so that words of the sleepers can be skipped as wholes.
+        for (word, chunk) in ids.chunks(64).enumerate() {
+            let bits = sleepers.bits.get(from / 64 + word).copied().unwrap_or(0);
+            let mut awake = !bits;
+            if chunk.len() < 64 {
+                awake &= (1 << chunk.len()) - 1;
+            }
+            while awake != 0 {
+                let bit = awake.trailing_zeros() as usize;
+                awake &= awake - 1;
+                let at = word * 64 + bit;
+                one(
+                    phase, &mut rows, chunk[bit], at, from, &mut said, &mut out, turn,
+                );
+            }
+        }
+    }
+    (said, out)
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the body of two loops")]
+fn one<A: Agent, Out>(
+    phase: Phase,
+    rows: &mut impl Window<A>,
+    id: u64,
+    at: usize,
+    from: usize,
+    said: &mut Said<A>,
+    out: &mut Out,
+    turn: &(impl Fn(&mut A, &mut Turn<'_, A>, &mut Out) + Sync),
+) {
+    if id == GONE {
+        return;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "slots have 32 bits")]
+    let slot = (from + at) as u32;
+    let mut row = rows.get(at);
+    let mut vc = Turn::new(phase, AgentId(id), slot, said);
+    turn(&mut row, &mut vc, out);
+    let dead = vc.dead;
+    rows.set(at, row);
+    if dead {
+        said.dead.push(slot);
+    }
+}
+
+/// The lot that somebody draws in a phase: what decides between those who ask for the same.
+#[inline]
+pub(crate) fn lot(phase: Phase, id: u64) -> u64 {
+    random::draw(random::key(!phase.seed, id), phase.counter)
+}

@@ -1,0 +1,17 @@
+//! The models that come with the medium, each with the source of its rule and its honest check.
+
+use crate::model::ModelInfo;
+
+pub mod flocking;
+pub mod wolfsheep;
+
+/// All of them.
+pub const MODELS: &[ModelInfo] = &[
+    ModelInfo::of::<flocking::Flocking>(),
+    ModelInfo::of::<wolfsheep::WolfSheep>(),
+];
+
+/// The model of this name.
+pub fn find(name: &str) -> Option<&'static ModelInfo> {
+    MODELS.iter().find(|model| model.name == name)
+}

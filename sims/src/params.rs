@@ -1,0 +1,380 @@
+//! Parameters of a model: each with what it means, its unit, range and default.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A count.
+    U64(u64),
+    /// A number.
+    F64(f64),
+    /// A truth.
+    Bool(bool),
+    /// Text, such as the name of a file.
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::U64(value) => write!(f, "{value}"),
+            Self::F64(value) => write!(f, "{value}"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Text(value) => f.write_str(value),
+        }
+    }
+}
+
+impl From<&Value> for serde_json::Value {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::U64(value) => (*value).into(),
+            Value::F64(value) => (*value).into(),
+            Value::Bool(value) => (*value).into(),
+            Value::Text(value) => value.clone().into(),
+        }
+    }
+}
+
+/// What is known of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means.
+    pub about: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// What it is if nobody says otherwise.
+    pub default: Value,
+    /// The least and the greatest; none if every value is good.
+    pub range: Option<(Value, Value)>,
+    /// Whether it shapes the world when it is built, so that it cannot change while the world runs.
+    pub fixed: bool,
+}
+
+/// A wrong parameter.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ParamError {
+    /// There is none of this name.
+    #[error("there is no parameter `{name}`")]
+    Unknown {
+        /// What was said.
+        name: String,
+        /// The nearest that there is.
+        nearest: Option<&'static str>,
+    },
+    /// The value is of another type.
+    #[error("`{name}` is {expected}, and `{value}` is not")]
+    Type {
+        /// Which.
+        name: &'static str,
+        /// What was said.
+        value: String,
+        /// `a whole number`, `a number`, `true or false`.
+        expected: &'static str,
+    },
+    /// The value is outside of the range.
+    #[error("`{name}` goes from {} to {}, and {value} is outside", range.0, range.1)]
+    Range {
+        /// Which.
+        name: &'static str,
+        /// What was said.
+        value: Value,
+        /// The least and the greatest.
+        range: (Value, Value),
+        /// The nearest that is good.
+        nearest: Value,
+    },
+    /// It cannot change while the world runs.
+    #[error("`{name}` shapes the world when it is built and cannot change afterwards")]
+    Fixed {
+        /// Which.
+        name: &'static str,
+    },
+}
+
+impl ParamError {
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { nearest, .. } => nearest.map(|name| format!("is it `{name}`?")),
+            Self::Type { .. } => None,
+            Self::Range { name, nearest, .. } => {
+                Some(format!("the nearest that it can be: {name}={nearest}"))
+            }
+            Self::Fixed { .. } => Some("begin a run of its own with another value".to_owned()),
+        }
+    }
+}
+
+/// A type that a parameter may have.
+pub trait Param: Clone {
+    /// How its bounds are written; `()` if it has none.
+    type Range;
+    /// What it is called in errors.
+    const EXPECTED: &'static str;
+    /// As a value.
+    fn value(&self) -> Value;
+    /// From a value; none if that is of another type.
+    fn from_value(value: &Value) -> Option<Self>;
+    /// The least and the greatest.
+    fn range(range: &Self::Range) -> Option<(Value, Value)>;
+    /// The nearest within a range.
+    fn nearest(&self, range: &Self::Range) -> Self;
+}
+
+impl Param for u64 {
+    type Range = RangeInclusive<u64>;
+    const EXPECTED: &'static str = "a whole number";
+
+    fn value(&self) -> Value {
+        Value::U64(*self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::U64(value) => Some(*value),
+            Value::Text(text) => text.replace('_', "").parse().ok(),
+            Value::F64(_) | Value::Bool(_) => None,
+        }
+    }
+
+    fn range(range: &Self::Range) -> Option<(Value, Value)> {
+        Some((range.start().value(), range.end().value()))
+    }
+
+    fn nearest(&self, range: &Self::Range) -> Self {
+        *self.clamp(range.start(), range.end())
+    }
+}
+
+impl Param for f64 {
+    type Range = RangeInclusive<f64>;
+    const EXPECTED: &'static str = "a number";
+
+    fn value(&self) -> Value {
+        Value::F64(*self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let value = match value {
+            Value::F64(value) => *value,
+            Value::U64(value) => *value as f64,
+            Value::Text(text) => text.replace('_', "").parse().ok()?,
+            Value::Bool(_) => return None,
+        };
+        value.is_finite().then_some(value)
+    }
+
+    fn range(range: &Self::Range) -> Option<(Value, Value)> {
+        Some((range.start().value(), range.end().value()))
+    }
+
+    fn nearest(&self, range: &Self::Range) -> Self {
+        self.clamp(*range.start(), *range.end())
+    }
+}
+
+impl Param for bool {
+    type Range = ();
+    const EXPECTED: &'static str = "true or false";
+
+    fn value(&self) -> Value {
+        Value::Bool(*self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(value) => Some(*value),
+            Value::Text(text) => text.parse().ok(),
+            Value::U64(_) | Value::F64(_) => None,
+        }
+    }
+
+    fn range((): &()) -> Option<(Value, Value)> {
+        None
+    }
+
+    fn nearest(&self, (): &()) -> Self {
+        *self
+    }
+}
+
+impl Param for String {
+    type Range = ();
+    const EXPECTED: &'static str = "text";
+
+    fn value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        Some(value.to_string())
+    }
+
+    fn range((): &()) -> Option<(Value, Value)> {
+        None
+    }
+
+    fn nearest(&self, (): &()) -> Self {
+        self.clone()
+    }
+}
+
+/// The parameters of a model. [`params!`](crate::params!) writes this.
+pub trait Params: Clone + Send + Sync + fmt::Debug + 'static {
+    /// What the model is, in a sentence or two.
+    const ABOUT: &'static str;
+    /// All of them at their defaults.
+    fn defaults() -> Self;
+    /// What is known of each, in the order of declaration.
+    fn infos() -> Vec<ParamInfo>;
+    /// The value of each, in the same order.
+    fn values(&self) -> Vec<Value>;
+    /// The names of its presets.
+    const PRESETS: &'static [&'static str];
+    /// Takes the values of a preset; false if there is none of this name.
+    fn preset(&mut self, name: &str) -> bool;
+    /// Gives a parameter another value.
+    ///
+    /// # Errors
+    /// [`ParamError`]: no such parameter, another type, out of range.
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), ParamError>;
+}
+
+/// Checks a value for a parameter; used by [`params!`](crate::params!).
+#[doc(hidden)]
+pub fn checked<P: Param + PartialEq>(
+    name: &'static str,
+    value: &Value,
+    range: &P::Range,
+) -> Result<P, ParamError> {
+    let Some(good) = P::from_value(value) else {
+        return Err(ParamError::Type {
+            name,
+            value: value.to_string(),
+            expected: P::EXPECTED,
+        });
+    };
+    let nearest = good.nearest(range);
+    match P::range(range) {
+        Some(range) if nearest != good => Err(ParamError::Range {
+            name,
+            value: good.value(),
+            range,
+            nearest: nearest.value(),
+        }),
+        _ => Ok(good),
+    }
+}
+
+/// The name among `names` that is written most like this one: by letters to insert, remove or exchange.
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let scored = names.map(|known| (distance(name, known), known));
+    let (best, known) = scored.min()?;
+    (best <= name.len().max(known.len()) / 2).then_some(known)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut line: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = line[0];
+        line[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let exchange = diagonal + usize::from(left != *right);
+            diagonal = line[j + 1];
+            line[j + 1] = exchange.min(line[j] + 1).min(diagonal + 1);
+        }
+    }
+    line[b.len()]
+}
+
+/// Declares the parameters of a model, each in a line: name, type, default, range, unit; `fixed` where a value shapes the
+/// world when it is built. Presets name several values at once.
+///
+/// ```
+/// use sims::prelude::*;
+///
+/// params! {
+///     /// Birds that fly as their neighbours do.
+///     pub struct Flocking {
+///         /// How many birds.
+///         birds: u64 = 400, 1..=100_000_000, "birds", fixed;
+///         /// How far a bird sees.
+///         vision: f64 = 15.0, 0.1..=1_000.0, "m";
+///     }
+///     small { birds: 200, vision: 5.0 }
+/// }
+/// let mut flocking = Flocking::defaults();
+/// assert!(flocking.preset("small"));
+/// let error = flocking.set("vison", &Value::F64(1.0)).unwrap_err();
+/// assert_eq!(error.hint().as_deref(), Some("is it `vision`?"));
+/// ```
+#[macro_export]
+macro_rules! params {
+    (
+        $(#[doc = $about:literal])+
+        $vis:vis struct $name:ident { $(
+            $(#[doc = $doc:literal])+
+            $field:ident : $type:ty = $default:expr, $range:expr, $unit:literal $(, $fixed:ident)? ;
+        )* }
+        $( $preset:ident { $( $pfield:ident : $pvalue:expr ),* $(,)? } )*
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq)]
+        $vis struct $name { $( $(#[doc = $doc])+ pub $field: $type ),* }
+
+        impl $crate::params::Params for $name {
+            const ABOUT: &'static str = concat!($($about),+);
+            const PRESETS: &'static [&'static str] = &[$( stringify!($preset) ),*];
+
+            fn defaults() -> Self {
+                Self { $( $field: <$type>::from($default) ),* }
+            }
+
+            fn infos() -> Vec<$crate::params::ParamInfo> {
+                vec![$( $crate::params::ParamInfo {
+                    name: stringify!($field),
+                    about: concat!($($doc),+).trim(),
+                    unit: $unit,
+                    default: $crate::params::Param::value(&<$type>::from($default)),
+                    range: <$type as $crate::params::Param>::range(&$range),
+                    fixed: false $( || stringify!($fixed) == "fixed" )?,
+                } ),*]
+            }
+
+            fn values(&self) -> Vec<$crate::params::Value> {
+                vec![$( $crate::params::Param::value(&self.$field) ),*]
+            }
+
+            fn preset(&mut self, name: &str) -> bool {
+                match name {
+                    $( stringify!($preset) => { $( self.$pfield = <_>::from($pvalue); )* true } )*
+                    _ => false,
+                }
+            }
+
+            fn set(
+                &mut self,
+                name: &str,
+                value: &$crate::params::Value,
+            ) -> Result<(), $crate::params::ParamError> {
+                match name {
+                    $( stringify!($field) => {
+                        self.$field = $crate::params::checked(stringify!($field), value, &$range)?;
+                        Ok(())
+                    } )*
+                    _ => Err($crate::params::ParamError::Unknown {
+                        name: name.to_owned(),
+                        nearest: $crate::params::nearest(name, [$( stringify!($field) ),*].into_iter()),
+                    }),
+                }
+            }
+        }
+    };
+}
