@@ -143,7 +143,7 @@ pub trait Live: Send {
     fn now(&self) -> u64;
     /// Whether nothing can happen any more.
     fn is_over(&self) -> bool;
-    /// How many agents live in all of its cohorts.
+    /// How many agents live in all of its cohorts; in a world of patches alone, how many patches there are.
     fn agents(&mut self) -> u64;
     /// How many turns agents have taken, counted as those alive at the beginning of each tick.
     fn agent_steps(&self) -> u64;

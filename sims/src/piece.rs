@@ -56,6 +56,10 @@ pub trait Members: Send {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Whether they are the ground that others stand on.
+    fn is_ground(&self) -> bool {
+        false
+    }
     /// All of them in the order of their addresses: the address and the leaves of the fields.
     fn each(&mut self, see: &mut dyn FnMut(AgentId, &[Leaf]));
     /// The bytes of one; none if it is not here.
@@ -226,6 +230,10 @@ impl<A: Agent> Members for Patches<A> {
 
     fn len(&self) -> usize {
         self.len()
+    }
+
+    fn is_ground(&self) -> bool {
+        true
     }
 
     fn each(&mut self, see: &mut dyn FnMut(AgentId, &[Leaf])) {

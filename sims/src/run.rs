@@ -231,10 +231,15 @@ impl<M: Model> Live for Run<M> {
     }
 
     fn agents(&mut self) -> u64 {
-        let pieces = self.world.pieces_mut().into_iter();
-        pieces
-            .filter_map(|(_, piece)| piece.members().map(|members| members.len() as u64))
-            .sum()
+        let (mut movers, mut ground) = (None, 0);
+        for (_, piece) in self.world.pieces_mut() {
+            match piece.members() {
+                Some(members) if members.is_ground() => ground += members.len() as u64,
+                Some(members) => *movers.get_or_insert(0) += members.len() as u64,
+                None => {}
+            }
+        }
+        movers.unwrap_or(ground)
     }
 
     fn agent_steps(&self) -> u64 {
