@@ -128,17 +128,22 @@ macro_rules! agent {
     ($( $(#[$doc:meta])* $vis:vis struct $name:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )+) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        #[allow(missing_docs, unreachable_pub, reason = "a field is what its name says")]
         $vis struct $name { $( $(#[$fdoc])* pub $field: $type ),* }
 
+        #[allow(clippy::inline_always, reason = "a call for each row would cost more than the row")]
         const _: () = {
             #[doc(hidden)]
             #[derive(Debug, Default)]
+            #[allow(unreachable_pub, reason = "as public as the agent is")]
             pub struct Columns { $( $field: Vec<$type> ),* }
             #[doc(hidden)]
             #[derive(Debug)]
+            #[allow(unreachable_pub, reason = "as public as the agent is")]
             pub struct Window<'a> { $( $field: &'a mut [$type] ),* }
             #[doc(hidden)]
             #[derive(Clone, Copy, Debug)]
+            #[allow(unreachable_pub, reason = "as public as the agent is")]
             pub struct View<'a> { len: usize, $( $field: &'a [$type] ),* }
 
             impl $crate::agent::Window<$name> for Window<'_> {

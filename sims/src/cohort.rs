@@ -503,7 +503,7 @@ impl<A: Agent> Cohort<A> {
                 return Err(Damaged::new("a row without an address"));
             }
             self.ids.push(id);
-            if bool::from(from.array::<1>()? != [0]) {
+            if from.array()? != [0] {
                 self.sleepers.lay(slot);
             }
             self.store.push(A::read(from)?);

@@ -29,7 +29,6 @@ impl AgentId {
     }
 
     /// The number of the cohort in which it was born: its place among the fields of the world.
-    #[expect(clippy::cast_possible_truncation, reason = "it is the upper byte")]
     pub const fn cohort(self) -> u8 {
         (self.0 >> (Self::ENTRY_BITS + Self::GENERATION_BITS)) as u8
     }
@@ -41,7 +40,6 @@ impl AgentId {
     }
 
     /// How many had this entry before.
-    #[expect(clippy::cast_possible_truncation, reason = "it has 24 bits")]
     pub const fn generation(self) -> u32 {
         (self.0 >> Self::ENTRY_BITS) as u32 & ((1 << Self::GENERATION_BITS) - 1)
     }

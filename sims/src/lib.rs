@@ -8,6 +8,11 @@
 //! The same seed gives the same digest for any number of threads, with rows as columns or each on its own, straight
 //! through or resumed, looked at or not.
 
+#![expect(
+    clippy::inline_always,
+    reason = "the bodies of loops over rows: a call for each row would cost more than the row"
+)]
+
 pub mod agent;
 pub mod bytes;
 pub mod cohort;

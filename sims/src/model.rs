@@ -92,9 +92,12 @@ pub struct ModelInfo {
     /// The names of its presets.
     pub presets: &'static [&'static str],
     params: fn() -> Vec<ParamInfo>,
-    begin: fn(&Setting) -> Result<Box<dyn Live>, RunError>,
-    load: fn(&Loaded<'_>, Hosting) -> Result<Box<dyn Live>, RunError>,
+    begin: fn(&Setting) -> Began,
+    load: fn(&Loaded<'_>, Hosting) -> Began,
 }
+
+/// A world that runs, or why there is none.
+type Began = Result<Box<dyn Live>, RunError>;
 
 /// How a run is to begin.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,7 +136,7 @@ impl ModelInfo {
     ///
     /// # Errors
     /// [`RunError`]: a wrong parameter or preset, or a world that cannot be built.
-    pub fn begin(&self, setting: &Setting) -> Result<Box<dyn Live>, RunError> {
+    pub fn begin(&self, setting: &Setting) -> Began {
         (self.begin)(setting)
     }
 
@@ -141,7 +144,7 @@ impl ModelInfo {
     ///
     /// # Errors
     /// [`RunError`]: damaged, or not of this model.
-    pub fn load(&self, loaded: &Loaded<'_>, hosting: Hosting) -> Result<Box<dyn Live>, RunError> {
+    pub fn load(&self, loaded: &Loaded<'_>, hosting: Hosting) -> Began {
         (self.load)(loaded, hosting)
     }
 }

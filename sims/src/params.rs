@@ -123,6 +123,7 @@ pub trait Param: Clone {
     /// The least and the greatest.
     fn range(range: &Self::Range) -> Option<(Value, Value)>;
     /// The nearest within a range.
+    #[must_use]
     fn nearest(&self, range: &Self::Range) -> Self;
 }
 
@@ -140,6 +141,28 @@ impl Param for u64 {
             Value::Text(text) => text.replace('_', "").parse().ok(),
             Value::F64(_) | Value::Bool(_) => None,
         }
+    }
+
+    fn range(range: &Self::Range) -> Option<(Value, Value)> {
+        Some((range.start().value(), range.end().value()))
+    }
+
+    fn nearest(&self, range: &Self::Range) -> Self {
+        *self.clamp(range.start(), range.end())
+    }
+}
+
+impl Param for u32 {
+    type Range = RangeInclusive<u32>;
+    const EXPECTED: &'static str = "a whole number";
+
+    fn value(&self) -> Value {
+        Value::U64((*self).into())
+    }
+
+    /// What does not fit is the greatest that does, which no range that leaves it out lets pass.
+    fn from_value(value: &Value) -> Option<Self> {
+        u64::from_value(value).map(|value| Self::try_from(value).unwrap_or(Self::MAX))
     }
 
     fn range(range: &Self::Range) -> Option<(Value, Value)> {

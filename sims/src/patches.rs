@@ -145,7 +145,7 @@ impl<A: Agent> Patches<A> {
             let mut said = Said::default();
             for at in 0..len {
                 one(phase, place, &mut rows, from, at, &mut said, |row, vc| {
-                    turn(row, vc)
+                    turn(row, vc);
                 });
             }
         });
@@ -257,18 +257,18 @@ impl<A: Agent> Patches<A> {
                     from,
                     len,
                     band,
-                    firsts.band(&first_starts[from..=from + len]),
-                    seconds.band(&second_starts[from..=from + len]),
+                    firsts.band(phase, &first_starts[from..=from + len]),
+                    seconds.band(phase, &second_starts[from..=from + len]),
                 ));
             }
         }
         let results = t.crew().run(work, |(from, len, mut rows, mut a, mut b)| {
             let mut said = Said::default();
             for at in 0..len {
-                let mut firsts = a.guests(phase, at);
-                let mut seconds = b.guests(phase, at);
+                a.turn_to(at);
+                b.turn_to(at);
                 one(phase, place, &mut rows, from, at, &mut said, |row, vc| {
-                    turn(row, &mut firsts, &mut seconds, vc);
+                    turn(row, &mut a, &mut b, vc);
                 });
             }
             (a.said, b.said)
@@ -417,7 +417,7 @@ crate::agent! {
 
 /// The rows of a cohort that no band has yet.
 struct Rest<'a, V: Agent> {
-    rows: Option<Rows<'a, V>>,
+    rows: Rows<'a, V>,
     ids: &'a [u64],
     from: usize,
 }
@@ -425,80 +425,68 @@ struct Rest<'a, V: Agent> {
 impl<'a, V: Agent> Rest<'a, V> {
     fn of(cohort: &'a mut Cohort<V>) -> Self {
         let (rows, ids) = cohort.parts();
-        Self {
-            rows: Some(rows),
-            ids,
-            from: 0,
-        }
+        Self { rows, ids, from: 0 }
     }
 
-    /// Those who stand on the spots of a band.
-    fn band<'s>(&mut self, starts: &'s [u32]) -> Band<'a, 's, V> {
+    /// Those who stand on the spots of a band, of which each begins in `starts`.
+    fn band<'s>(&mut self, phase: Phase, starts: &'s [u32]) -> Guests<'a, 's, V> {
         let from = self.from;
         let to = starts.last().map_or(from, |&to| to as usize);
         let (ids, others) = self.ids.split_at(to - from);
         self.ids = others;
-        let rows = self.rows.take().map(|rows| rows.split_at(to - from));
-        let (rows, others) = rows.unzip();
+        let rows = std::mem::replace(&mut self.rows, Rows::Alone(&mut []));
+        let (rows, others) = rows.split_at(to - from);
         self.rows = others;
         self.from = to;
-        Band {
-            rows,
-            ids,
-            from,
-            starts,
-            said: Said::default(),
-        }
-    }
-}
-
-struct Band<'a, 's, V: Agent> {
-    rows: Option<Rows<'a, V>>,
-    ids: &'a [u64],
-    /// The slot of the first.
-    from: usize,
-    starts: &'s [u32],
-    said: Said<V>,
-}
-
-impl<'a, V: Agent> Band<'a, '_, V> {
-    #[inline(always)]
-    fn guests(&mut self, phase: Phase, at: usize) -> Guests<'_, 'a, V> {
-        let first = self.starts[at] as usize - self.from;
-        let len = self.starts[at + 1] as usize - self.starts[at] as usize;
         Guests {
             phase,
-            rows: self.rows.as_mut(),
-            ids: self.ids,
-            slot: self.from,
-            first,
-            len,
+            rows,
+            ids,
+            starts,
+            slot: from,
+            first: 0,
+            len: 0,
             dead: 0,
-            born: self.said.born.len(),
-            said: &mut self.said,
+            born: 0,
+            said: Said::default(),
         }
     }
 }
 
 /// Those who stand on one spot.
 #[derive(Debug)]
-pub struct Guests<'b, 'a, V: Agent> {
+pub struct Guests<'a, 's, V: Agent> {
     phase: Phase,
-    rows: Option<&'b mut Rows<'a, V>>,
-    ids: &'b [u64],
+    /// The rows of a whole band of spots.
+    rows: Rows<'a, V>,
+    ids: &'a [u64],
+    starts: &'s [u32],
+    /// The slot of the first row of the band.
     slot: usize,
+    /// Where those on this spot begin, in the band.
     first: usize,
     len: usize,
+    /// How many of them have died: the last that `said` notes.
     dead: usize,
     /// Where those begin who were born on this spot in this phase.
     born: usize,
-    said: &'b mut Said<V>,
+    said: Said<V>,
 }
 
 /// So many guests are put in order without memory of their own.
-const FEW: usize = 16;
+const FEW: usize = 8;
 
 impl<V: Agent> Guests<'_, '_, V> {
+    /// Turns to the so-many-th spot of the band.
+    #[inline(always)]
+    fn turn_to(&mut self, at: usize) {
+        let start = self.starts[at] as usize;
+        self.first = start - self.slot;
+        self.len = self.starts[at + 1] as usize - start;
+        self.dead = 0;
+        self.born = self.said.born.len();
+    }
+
     /// How many are alive: those who came, and those born here in this phase.
     #[inline]
     pub fn len(&self) -> usize {
@@ -514,91 +502,84 @@ impl<V: Agent> Guests<'_, '_, V> {
     /// A turn of each who came and is alive, in the order of their lots.
     #[inline]
     pub fn each(&mut self, mut turn: impl FnMut(&mut V, &mut Turn<'_, V>)) {
-        match self.len {
-            0 => {}
-            1 => self.one(self.first, &mut turn),
+        let (mut few, many);
+        let here = self.first..self.first + self.len;
+        let lots: &[(u64, usize)] = match self.len {
+            0 => return,
+            1 => &[(0, self.first)],
             len if len <= FEW => {
-                let mut lots = [(0, 0); FEW];
-                let lots = &mut lots[..len];
-                for (at, entry) in (self.first..).zip(lots.iter_mut()) {
+                few = [(0, 0); FEW];
+                for (entry, at) in few.iter_mut().zip(here) {
                     *entry = (lot(self.phase, self.ids[at]), at);
                 }
-                lots.sort_unstable();
-                for &mut (_, at) in lots {
-                    self.one(at, &mut turn);
-                }
+                few[..len].sort_unstable();
+                &few[..len]
             }
-            len => {
-                let all = self.first..self.first + len;
-                let mut lots: Vec<_> = all.map(|at| (lot(self.phase, self.ids[at]), at)).collect();
-                lots.sort_unstable();
-                for (_, at) in lots {
-                    self.one(at, &mut turn);
-                }
+            _ => {
+                let mut all: Vec<_> = here.map(|at| (lot(self.phase, self.ids[at]), at)).collect();
+                all.sort_unstable();
+                many = all;
+                &many
+            }
+        };
+        for &(_, at) in lots {
+            if self.dead > 0 && self.is_dead(at) {
+                continue;
+            }
+            let mut row = self.rows.get(at);
+            let id = AgentId(self.ids[at]);
+            let mut vc = Turn::new(self.phase, id, self.slot_of(at), &mut self.said);
+            turn(&mut row, &mut vc);
+            let dead = vc.dead;
+            self.rows.set(at, row);
+            if dead {
+                self.end(at);
             }
         }
     }
 
     #[inline(always)]
-    fn one(&mut self, at: usize, turn: &mut impl FnMut(&mut V, &mut Turn<'_, V>)) {
-        let id = self.ids[at];
-        if self.dead > 0 && self.is_dead(at) {
-            return;
-        }
-        let Some(rows) = self.rows.as_deref_mut() else {
-            return;
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "slots have 32 bits")]
-        let slot = (self.slot + at) as u32;
-        let mut row = rows.get(at);
-        let mut vc = Turn::new(self.phase, AgentId(id), slot, self.said);
-        turn(&mut row, &mut vc);
-        let dead = vc.dead;
-        rows.set(at, row);
-        if dead {
-            self.end(at);
-        }
+    #[expect(clippy::cast_possible_truncation, reason = "slots have 32 bits")]
+    fn slot_of(&self, at: usize) -> u32 {
+        (self.slot + at) as u32
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "slots have 32 bits")]
+    #[inline]
     fn end(&mut self, at: usize) {
-        self.said.dead.push((self.slot + at) as u32);
+        let slot = self.slot_of(at);
+        self.said.dead.push(slot);
         self.dead += 1;
     }
 
     /// Takes one of those who are alive out of the world, drawn by this random number; its row, or none if nobody is left.
     #[inline]
     pub fn take(&mut self, random: u64) -> Option<V> {
-        let nth = crate::random::below(random, self.len() as u64);
-        let mut nth = usize::try_from(nth).unwrap_or(0);
-        let newborn = self.said.born.len() - self.born;
-        if self.is_empty() {
+        let living = self.len();
+        if living == 0 {
             return None;
         }
+        let nth = crate::random::below(random, living as u64);
+        let mut nth = usize::try_from(nth).unwrap_or(0);
+        let newborn = self.said.born.len() - self.born;
         if nth < newborn {
             return Some(self.said.born.remove(self.born + nth));
         }
         nth -= newborn;
         for at in self.first..self.first + self.len {
-            if self.is_dead(at) {
+            if self.dead > 0 && self.is_dead(at) {
                 continue;
             }
             if nth == 0 {
-                let row = self.rows.as_deref().map(|rows| rows.get(at));
                 self.end(at);
-                return row;
+                return Some(self.rows.get(at));
             }
             nth -= 1;
         }
         None
     }
 
-    #[inline]
     fn is_dead(&self, at: usize) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "slots have 32 bits")]
-        let slot = (self.slot + at) as u32;
-        // The dead of this spot are the last that were noted.
         let dead = &self.said.dead[self.said.dead.len() - self.dead..];
-        dead.contains(&slot)
+        dead.contains(&self.slot_of(at))
     }
 }

@@ -329,7 +329,10 @@ impl<M: Model> Live for Run<M> {
 
     fn show(&mut self, cohort: &str, id: AgentId) -> Result<Vec<(String, Leaf)>, RunError> {
         let members = self.members(cohort)?;
-        let names = members.fields().iter().flat_map(|field| field.names());
+        let names = members
+            .fields()
+            .iter()
+            .flat_map(crate::agent::FieldInfo::names);
         let leaves = members.leaves(id).ok_or_else(|| nobody(cohort, id))?;
         Ok(names.zip(leaves).collect())
     }

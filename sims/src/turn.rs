@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::ids::AgentId;
 use crate::random;
-use crate::space::{P2, V2};
+use crate::space::{Lattice, P2, Spot, V2};
 use crate::tick::Phase;
 
 /// What the turns of some rows came to, in the order of the rows.
@@ -98,10 +98,32 @@ impl<'a, A: Agent> Turn<'a, A> {
         random::below(self.random(), n)
     }
 
+    /// Uniform in `from..=to`.
+    #[inline]
+    pub fn within(&mut self, from: u32, to: u32) -> u32 {
+        let more = self.below(u64::from(to.saturating_sub(from)) + 1);
+        #[expect(clippy::cast_possible_truncation, reason = "at most `to - from`")]
+        from.saturating_add(more as u32)
+    }
+
     /// Whether it happens that has this probability.
     #[inline]
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
+    }
+
+    /// A spot of a lattice.
+    #[inline]
+    pub fn spot(&mut self, lattice: &Lattice) -> Spot {
+        let spot = self.below(lattice.len() as u64);
+        #[expect(clippy::cast_possible_truncation, reason = "spots have 32 bits")]
+        Spot(spot as u32)
+    }
+
+    /// One of the at most eight spots around another, each as likely.
+    #[inline]
+    pub fn step(&mut self, lattice: &Lattice, from: Spot) -> Spot {
+        lattice.step(from, || self.random())
     }
 
     /// A point of a rectangle with its corner in the origin.

@@ -26,6 +26,7 @@ macro_rules! world {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug)]
+        #[allow(missing_docs, unreachable_pub, reason = "a field is what its name says")]
         $vis struct $name { $( $(#[$fdoc])* pub $field: $type ),* }
 
         impl $crate::world::World for $name {

@@ -1,6 +1,8 @@
 //! The same seed gives the same digest: for any number of threads, with rows as columns or each on its own, straight
 //! through or resumed at every tick, looked at or not.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use sims::crew::Crew;
 use sims::live::{Live, Loaded};
 use sims::model::{ModelInfo, Setting};

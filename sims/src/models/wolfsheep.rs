@@ -8,7 +8,7 @@ agent! {
     /// A wolf.
     pub struct Wolf { at: Spot, energy: f64 }
     /// A patch of grass: in how many ticks it is there again.
-    pub struct Grass { regrows: u16 }
+    pub struct Grass { regrows: u32 }
 }
 
 world! {
@@ -20,13 +20,13 @@ params! {
     /// Wolves eat sheep, sheep eat grass, grass grows again; all three may live on, or not.
     pub struct WolfSheep {
         /// The side of the pasture.
-        side: u64 = 100_u64, 1..=60_000, "patches", fixed;
+        side: u32 = 100_u32, 1..=60_000, "patches", fixed;
         /// How many sheep there are at first.
         sheep: u64 = 1_000_u64, 0..=100_000_000, "sheep", fixed;
         /// How many wolves there are at first.
         wolves: u64 = 500_u64, 0..=100_000_000, "wolves", fixed;
         /// In how many ticks grass is there again.
-        regrow: u64 = 10_u64, 1..=60_000, "ticks";
+        regrow: u32 = 10_u32, 1..=60_000, "ticks";
         /// How likely a sheep has a lamb in a tick.
         lambs: f64 = 0.4, 0.0..=1.0, "probability";
         /// How likely a wolf has a cub in a tick.
@@ -36,8 +36,8 @@ params! {
         /// What a sheep gives.
         sheep_gives: f64 = 13.0, 0.0..=1_000.0, "energy";
     }
-    small { side: 25_u64, sheep: 60_u64, wolves: 40_u64, regrow: 20_u64, lambs: 0.2, cubs: 0.1 }
-    large { side: 100_u64, sheep: 1_000_u64, wolves: 500_u64, regrow: 10_u64, lambs: 0.4, cubs: 0.2 }
+    small { side: 25_u32, sheep: 60_u64, wolves: 40_u64, regrow: 20_u32, lambs: 0.2, cubs: 0.1 }
+    large { side: 100_u32, sheep: 1_000_u64, wolves: 500_u64, regrow: 10_u32, lambs: 0.4, cubs: 0.2 }
 }
 
 impl Model for WolfSheep {
@@ -46,36 +46,30 @@ impl Model for WolfSheep {
     type World = Pasture;
 
     fn build(&self, w: &mut Pasture, t: &mut Tick<'_>) {
-        let (side, spots) = (
-            u32::try_from(self.side).unwrap_or(u32::MAX),
-            self.side * self.side,
-        );
-        let regrow = u16::try_from(self.regrow).unwrap_or(u16::MAX);
-        w.grass.lay(t, Lattice::bounded(side, side), |_, vc| Grass {
+        let land = Lattice::bounded(self.side, self.side);
+        w.grass.lay(t, land, |_, vc| Grass {
             regrows: if vc.chance(0.5) {
                 0
             } else {
-                1 + vc.below(regrow.into()) as u16
+                vc.within(1, self.regrow)
             },
         });
         w.sheep.spawn(t, self.sheep, |vc| Sheep {
-            at: Spot(vc.below(spots) as u32),
-            energy: 1.0 + vc.below((2.0 * self.grass_gives) as u64) as f64,
+            at: vc.spot(&land),
+            energy: vc.between(1.0, 1.0 + 2.0 * self.grass_gives).floor(),
         });
         w.wolves.spawn(t, self.wolves, |vc| Wolf {
-            at: Spot(vc.below(spots) as u32),
-            energy: 1.0 + vc.below((2.0 * self.sheep_gives) as u64) as f64,
+            at: vc.spot(&land),
+            energy: vc.between(1.0, 1.0 + 2.0 * self.sheep_gives).floor(),
         });
     }
 
     fn tick(&self, w: &mut Pasture, t: &mut Tick<'_>) {
         let land = *w.grass.lattice();
-        let regrow = self.regrow as u16;
-        w.sheep.each(t, |sheep, vc| {
-            sheep.at = land.step(sheep.at, || vc.random())
-        });
+        w.sheep
+            .each(t, |sheep, vc| sheep.at = vc.step(&land, sheep.at));
         w.wolves
-            .each(t, |wolf, vc| wolf.at = land.step(wolf.at, || vc.random()));
+            .each(t, |wolf, vc| wolf.at = vc.step(&land, wolf.at));
         w.sheep.gather(&land, |sheep| sheep.at);
         w.wolves.gather(&land, |wolf| wolf.at);
         w.grass
@@ -83,7 +77,7 @@ impl Model for WolfSheep {
                 sheep.each(|sheep, vc| {
                     sheep.energy -= 1.0;
                     if grass.regrows == 0 {
-                        grass.regrows = regrow;
+                        grass.regrows = self.regrow;
                         sheep.energy += self.grass_gives;
                     }
                     if sheep.energy < 1.0 {
