@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`model`] (what a modeller writes), [`agent`] and [`params`] (how agents and parameters are
 //! declared), [`world`] (what a world is made of), [`cohort`] (VCs of one behaviour, kept as columns), [`turn`] (what one
-//! may do), [`near`], [`patches`] and [`mail`] (whom it sees, what hosts it, whom it writes to), [`tick`] and [`random`] (when,
+//! may do), [`near`], [`patches`], [`links`] and [`mail`] (whom it sees, what hosts it, whom it knows and writes to), [`tick`] and [`random`] (when,
 //! and with which randomness), [`run`] and [`live`] (a world that runs, can be saved, digested and looked into).
 //!
 //! The same seed gives the same digest for any number of threads, with rows as columns or each on its own, straight
@@ -19,6 +19,7 @@ pub mod cohort;
 pub mod crew;
 pub mod field;
 pub mod ids;
+pub mod links;
 pub mod live;
 pub mod mail;
 pub mod model;
@@ -42,6 +43,7 @@ pub mod prelude {
     pub use crate::agent::Agent;
     pub use crate::cohort::Cohort;
     pub use crate::ids::AgentId;
+    pub use crate::links::Links;
     pub use crate::mail::{Channel, Overflow};
     pub use crate::model::{Model, Sample};
     pub use crate::near::Near;

@@ -7,6 +7,7 @@ use crate::bytes::{Damaged, Reader};
 use crate::cohort::Cohort;
 use crate::field::{Field, Leaf};
 use crate::ids::AgentId;
+use crate::links::Links;
 use crate::mail::Channel;
 use crate::near::Near;
 use crate::patches::Patches;
@@ -315,6 +316,31 @@ impl<A: Agent> Piece for Near<A> {
     }
 
     fn digest(&mut self, _: &mut Digester) {}
+}
+
+/// Who is linked to whom.
+impl Piece for Links {
+    fn of_world(_: u8, _: Hosting) -> Self {
+        Self::default()
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.save(out);
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
+        self.load(from)
+    }
+
+    fn digest(&mut self, hasher: &mut Digester) {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes);
+        hasher.update(&bytes);
+    }
+
+    fn counts(&self, see: &mut dyn FnMut(&'static str, u64)) {
+        see("links", self.len() as u64);
+    }
 }
 
 /// A list of plain values that belongs to the world as a whole.
