@@ -36,6 +36,7 @@ pub mod tick;
 pub mod turn;
 pub mod world;
 
+pub mod data;
 pub mod money;
 
 /// What a model needs.
