@@ -38,6 +38,7 @@ pub mod world;
 
 pub mod data;
 pub mod money;
+pub mod plot;
 
 /// What a model needs.
 pub mod prelude {
