@@ -20,6 +20,7 @@ pub mod parts;
 pub mod pod_dir;
 pub mod pods;
 pub mod recipe;
+pub mod rows;
 pub mod store;
 pub mod swarm;
 pub mod task;

@@ -20,6 +20,7 @@ mod capsule;
 mod code;
 mod compile;
 mod engine;
+mod for_rows;
 mod image;
 mod lend;
 mod module;
@@ -34,7 +35,9 @@ use genesis::limits::{
 pub use cache::CacheFolder;
 pub use compile::{Compiler, compile_child};
 pub use engine::{Engine, Options};
+pub(crate) use for_rows::{code_of_rows, engine_of_rows};
 pub use module::read_module;
+pub(crate) use module::{FEATURES, bound_section, changes_tables, clip, invalid};
 pub use text::{assemble_text, decoded_parts};
 
 /// Largest text of a module that is assembled, in bytes.

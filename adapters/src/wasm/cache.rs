@@ -16,7 +16,7 @@ use genesis::id::Digest;
 use genesis::refusal::{Code as Kind, Refusal};
 
 use super::compile::{CODE_BYTES_MAX, Compiled};
-use super::pool::Size;
+use super::pool::Target;
 
 /// Most files in the folder: what comes later is not kept.
 const FILES_MAX: usize = 16_384;
@@ -57,15 +57,15 @@ impl CacheFolder {
     }
 
     /// Under which name the code of a module is kept.
-    pub(super) fn key(module: Digest, size: Size, fingerprint: &[u8; 32]) -> Digest {
-        let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
+    pub(super) fn key(module: Digest, target: Target, fingerprint: &[u8; 32]) -> Digest {
+        let machine = [std::env::consts::ARCH, std::env::consts::OS].join("-");
         Digest::of_fields(
             b"medium/1 compiled",
             &[
                 module.as_bytes(),
-                &[size.code()],
+                &[target.code()],
                 fingerprint,
-                target.as_bytes(),
+                machine.as_bytes(),
             ],
         )
     }

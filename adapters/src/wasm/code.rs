@@ -57,11 +57,7 @@ impl Code {
         compiled: &Compiled,
         reading: &Arc<Reading>,
     ) -> Result<Self, Refusal> {
-        // SAFETY: a `Compiled` is what our own compiler wrote, in this process, at the other end of a pipe,
-        // or in a folder of ours under a checksum keyed by a secret; nobody else can make one. Of which
-        // version and with which settings it was compiled, `deserialize` checks itself.
-        let module = unsafe { Module::deserialize(engine, compiled.bytes()) };
-        let module = module.map_err(|error| internal(&error))?;
+        let module = load(engine, compiled)?;
         let code = Self {
             reading: reading.clone(),
             pre: link(engine, &module, reading).map_err(|error| internal(&error))?,
@@ -109,6 +105,15 @@ impl Code {
             }
         }
     }
+}
+
+/// Loads compiled code.
+pub(super) fn load(engine: &Engine, compiled: &Compiled) -> Result<Module, Refusal> {
+    // SAFETY: a `Compiled` is what our own compiler wrote, in this process, at the other end of a pipe,
+    // or in a folder of ours under a checksum keyed by a secret; nobody else can make one. Of which
+    // version and with which settings it was compiled, `deserialize` checks itself.
+    let module = unsafe { Module::deserialize(engine, compiled.bytes()) };
+    module.map_err(|error| internal(&error))
 }
 
 /// A store with bounds, and fuel for what comes first.

@@ -14,7 +14,7 @@ use genesis::refusal::{Code as Kind, Refusal};
 use parking_lot::{Condvar, Mutex};
 
 use super::TRUSTED_BYTES_MAX;
-use super::pool::{self, Size};
+use super::pool::{self, Target};
 
 /// How long a module is compiled, at most.
 const WALL_MAX: Duration = Duration::from_secs(10);
@@ -59,9 +59,9 @@ impl Compiled {
 
 impl Compiler {
     /// Compiles a module that was read and found good.
-    pub(super) fn compile(&self, size: Size, module: &[u8]) -> Result<Compiled, Refusal> {
+    pub(super) fn compile(&self, target: Target, module: &[u8]) -> Result<Compiled, Refusal> {
         match self {
-            Self::InProcess => here(size, module)
+            Self::InProcess => here(target, module)
                 .map(Compiled)
                 .map_err(|error| Refusal::new(Kind::Malformed, error).hint(HINT)),
             Self::Child { program, args } => {
@@ -79,7 +79,7 @@ impl Compiler {
                         format!("the compiler {program} does not start: {error}"),
                     )
                 })?;
-                let said = converse(&mut child, size, module, WALL_MAX);
+                let said = converse(&mut child, target, module, WALL_MAX);
                 // Whatever came of it, nothing of it stays behind.
                 let killed = child.kill().and_then(|()| child.wait());
                 killed.map_err(|error| {
@@ -92,13 +92,18 @@ impl Compiler {
 }
 
 /// Gives a child the module and takes what it says; nothing if it took too long.
-fn converse(child: &mut Child, size: Size, module: &[u8], wall_max: Duration) -> Option<Vec<u8>> {
+fn converse(
+    child: &mut Child,
+    target: Target,
+    module: &[u8],
+    wall_max: Duration,
+) -> Option<Vec<u8>> {
     let (mut stdin, stdout) = (child.stdin.take()?, child.stdout.take()?);
     let done = Arc::new((Mutex::new(false), Condvar::new()));
     std::thread::scope(|scope| {
         scope.spawn(move || {
             // A child that ended early says why on its output.
-            let _ = stdin.write_all(&[size.code()]);
+            let _ = stdin.write_all(&[target.code()]);
             let _ = stdin.write_all(module);
         });
         let reader_done = done.clone();
@@ -153,8 +158,8 @@ fn understood(said: Option<Vec<u8>>) -> Result<Compiled, Refusal> {
     }
 }
 
-fn here(size: Size, module: &[u8]) -> Result<Vec<u8>, String> {
-    let engine = pool::compiling(size).map_err(|error| format!("{error:#}"))?;
+fn here(target: Target, module: &[u8]) -> Result<Vec<u8>, String> {
+    let engine = pool::compiling(target).map_err(|error| format!("{error:#}"))?;
     let code = engine.precompile_module(module);
     code.map_err(|error| format!("the module cannot be compiled: {error:#}"))
 }
@@ -185,7 +190,7 @@ fn child_answer() -> Result<Vec<u8>, String> {
     let max = TRUSTED_BYTES_MAX as u64 + 2;
     let read = std::io::stdin().lock().take(max).read_to_end(&mut input);
     read.map_err(|error| format!("the compiler cannot read its input: {error}"))?;
-    let (&size, module) = input
+    let (&target, module) = input
         .split_first()
         .ok_or("the compiler was given nothing")?;
     if module.len() > TRUSTED_BYTES_MAX {
@@ -193,9 +198,9 @@ fn child_answer() -> Result<Vec<u8>, String> {
             "the module has more than {TRUSTED_BYTES_MAX} bytes"
         ));
     }
-    let size =
-        Size::from_code(size).ok_or("the compiler was asked for an engine it does not know")?;
-    here(size, module)
+    let target =
+        Target::from_code(target).ok_or("the compiler was asked for an engine it does not know")?;
+    here(target, module)
 }
 
 /// Gives up what a compiler does not need; there is no way back.
@@ -236,7 +241,7 @@ mod tests {
         // Longer than any test run: it ends because it is killed.
         let mut child = child("sleep", &["100000"]);
         let module = vec![0; 1 << 20]; // more than a pipe holds
-        let said = converse(&mut child, Size::Small, &module, Duration::from_millis(50));
+        let said = converse(&mut child, Target::Rows, &module, Duration::from_millis(50));
         assert_eq!(said, None);
         let status = child.wait().expect("it can be waited for");
         assert!(!status.success(), "{status}");
@@ -246,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_child_that_says_something_else_is_not_believed() {
-        for (program, said) in [("true", None), ("cat", Some(b's'))] {
+        for (program, said) in [("true", None), ("cat", Some(b'r'))] {
             let mut child = child(program, &[]);
-            let heard = converse(&mut child, Size::Small, b"module", WALL_MAX);
+            let heard = converse(&mut child, Target::Rows, b"module", WALL_MAX);
             assert_eq!(
                 heard.as_ref().map(|heard| heard.first().copied()),
                 Some(said)

@@ -17,7 +17,7 @@ use super::capsule::Instances;
 use super::code::Code;
 use super::compile::Compiler;
 use super::module::{self, Reading};
-use super::pool::{self, Size};
+use super::pool::{self, Size, Target};
 use super::{
     CODES_MAX, LARGE_MAX_DEFAULT, MODULE_BYTES_MAX, MODULES_MAX, SMALL_MAX_DEFAULT,
     TRUSTED_BYTES_MAX,
@@ -160,7 +160,7 @@ impl Engine {
     fn made(&self, bytes: &[u8], reading: &Arc<Reading>, size: Size) -> Result<Arc<Code>, Refusal> {
         let digest = reading.facts.digest;
         let running = self.running(size);
-        let key = CacheFolder::key(digest, size, &running.fingerprint);
+        let key = CacheFolder::key(digest, Target::Parts(size), &running.fingerprint);
         let kept = self.cache.as_ref().and_then(|cache| cache.load(key));
         if let Some(kept) = kept
             && let Ok(code) = Code::load(&running.engine, &kept, reading)
@@ -168,9 +168,9 @@ impl Engine {
             return Ok(Arc::new(code));
         }
         let compiled = if self.trusted.contains(&digest) {
-            Compiler::InProcess.compile(size, bytes)?
+            Compiler::InProcess.compile(Target::Parts(size), bytes)?
         } else {
-            self.compiler.compile(size, bytes)?
+            self.compiler.compile(Target::Parts(size), bytes)?
         };
         let code = Code::load(&running.engine, &compiled, reading)?;
         if let Some(cache) = &self.cache {

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// What of WebAssembly a part may use: all that is deterministic, and that its image can carry.
-pub(super) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::MULTI_VALUE)
@@ -86,7 +86,7 @@ fn malformed(what: impl Into<String>) -> Refusal {
     Refusal::new(Code::Malformed, what).hint(HINT)
 }
 
-fn invalid(error: &BinaryReaderError) -> Refusal {
+pub(crate) fn invalid(error: &BinaryReaderError) -> Refusal {
     malformed(format!(
         "not a module that is taken: {} (at byte {})",
         error.message(),
@@ -356,6 +356,18 @@ impl Reader {
 
 /// Refuses more of anything than there may be, and the instructions that are not taken.
 fn count(payload: &Payload<'_>) -> Result<(), Refusal> {
+    bound_section(payload)?;
+    match payload {
+        Payload::StartSection { .. } => Err(malformed(
+            "the module has a start function; a part begins by `vc_born`",
+        )),
+        Payload::CodeSectionEntry(body) => check_body(body),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses more of anything than there may be; of a function, a size that no compiler should be given.
+pub(crate) fn bound_section(payload: &Payload<'_>) -> Result<(), Refusal> {
     match payload {
         Payload::TypeSection(types) => at_most("types", types.count(), TYPES_MAX),
         Payload::FunctionSection(all) => at_most("functions", all.count(), FUNCTIONS_MAX),
@@ -368,16 +380,29 @@ fn count(payload: &Payload<'_>) -> Result<(), Refusal> {
         Payload::ImportSection(all) => {
             at_most("imports", all.count(), count_u32(2 * PART_LINKS_MAX))
         }
-        Payload::StartSection { .. } => Err(malformed(
-            "the module has a start function; a part begins by `vc_born`",
-        )),
-        Payload::CodeSectionEntry(body) => check_body(body),
+        Payload::CodeSectionEntry(body) => bound_body(body),
         _ => Ok(()),
     }
 }
 
-/// Bounds of one function, and the few instructions whose effects an image would not carry.
+/// Refuses the few instructions whose effects an image would not carry.
 fn check_body(body: &FunctionBody<'_>) -> Result<(), Refusal> {
+    let operators = body
+        .get_operators_reader()
+        .map_err(|error| invalid(&error))?;
+    for operator in operators.into_iter_with_offsets() {
+        let (operator, at) = operator.map_err(|error| invalid(&error))?;
+        if let Some(name) = changes_tables(&operator) {
+            return Err(malformed(format!(
+                "`{name}` at byte {at}: an image of a part has its memory and globals, not its tables and segments"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a function of which a compiler would make too much.
+fn bound_body(body: &FunctionBody<'_>) -> Result<(), Refusal> {
     let bytes = body.range().len();
     let at = body.range().start;
     if bytes > FUNCTION_BYTES_MAX {
@@ -402,17 +427,6 @@ fn check_body(body: &FunctionBody<'_>) -> Result<(), Refusal> {
             ),
         )
         .hint("keep large values in memory"));
-    }
-    let operators = body
-        .get_operators_reader()
-        .map_err(|error| invalid(&error))?;
-    for operator in operators.into_iter_with_offsets() {
-        let (operator, at) = operator.map_err(|error| invalid(&error))?;
-        if let Some(name) = changes_tables(&operator) {
-            return Err(malformed(format!(
-                "`{name}` at byte {at}: an image of a part has its memory and globals, not its tables and segments"
-            )));
-        }
     }
     Ok(())
 }
@@ -458,7 +472,7 @@ fn is_large(memory: &MemoryType) -> Result<bool, Refusal> {
 }
 
 /// Instructions that change what an image does not carry.
-const fn changes_tables(operator: &Operator<'_>) -> Option<&'static str> {
+pub(crate) const fn changes_tables(operator: &Operator<'_>) -> Option<&'static str> {
     match operator {
         Operator::TableSet { .. } => Some("table.set"),
         Operator::TableGrow { .. } => Some("table.grow"),
@@ -481,7 +495,7 @@ fn wrong_type(what: &str, expected: &str) -> Refusal {
 }
 
 /// As much of a name from outside as a message repeats.
-fn clip(name: &str) -> String {
+pub(crate) fn clip(name: &str) -> String {
     name.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
