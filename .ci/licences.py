@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks the dependency tree against deny.toml where cargo-deny is not installed.
 
-Covers what `cargo deny check licenses bans sources` does with the lists this project uses: every package
-has a licence expression that the allowed licences satisfy, no dependency has a wildcard version, none is on
+Covers what `cargo deny check licenses bans sources` does with the lists this project uses: on the targets that
+deny.toml names, every package has a licence expression that the allowed licences satisfy, with those that are
+excepted for it alone (an exception for nobody is a fault), no dependency has a wildcard version, none is on
 the list of the banned, and every one comes from Rust's own registry or from this repository. It reads the licence that
 a package declares; cargo-deny also reads the licence texts. Duplicate versions are listed, not refused.
 
@@ -82,9 +83,14 @@ def satisfied(expression: str, allowed: set[str]) -> bool:
 def faults_of(metadata: dict, policy: dict) -> list[str]:
     """What is wrong with a dependency tree, one line each."""
     allowed = set(policy["licenses"]["allow"])
+    excepted = {
+        entry["crate"]: set(entry["allow"]) for entry in policy["licenses"].get("exceptions", [])
+    }
     banned = {entry["name"] for entry in policy["bans"].get("deny", [])}
-    faults = []
+    names = {package["name"] for package in metadata["packages"]}
+    faults = [f"{name}: is excepted, but nothing needs it" for name in excepted if name not in names]
     for package in metadata["packages"]:
+        its_own = excepted.get(package["name"], set())
         name = f"{package['name']} {package['version']}"
         source = package["source"]
         # Cargo's name for Rust's own registry ends so; another registry or a repository does not.
@@ -97,7 +103,7 @@ def faults_of(metadata: dict, policy: dict) -> list[str]:
         try:
             if expression is None:
                 faults.append(f"{name}: declares no licence")
-            elif not satisfied(expression, allowed):
+            elif not satisfied(expression, allowed | its_own):
                 faults.append(f"{name}: `{expression}` is not met by deny.toml's allowed licences")
         except Malformed as error:
             faults.append(f"{name}: {error}")
@@ -150,6 +156,14 @@ def test() -> None:
     policy = {"licenses": {"allow": ["MIT"]}, "bans": {"deny": [{"name": "q"}]}}
     found = faults_of({"packages": [package, stranger, stranger | {"name": "q"}]}, policy)
     assert len(found) == 6, found
+    policy["licenses"]["exceptions"] = [
+        {"crate": "p", "allow": ["MPL-2.0"]},
+        {"crate": "r", "allow": ["MPL-2.0"]},
+    ]
+    weak = package | {"license": "LGPL-3.0-or-later OR MPL-2.0", "dependencies": []}
+    found = faults_of({"packages": [weak, weak | {"name": "s"}]}, policy)
+    assert len(found) == 2, found
+    assert "r: is excepted" in found[0] and found[1].startswith("s 1.0.0: `LGPL"), found
 
 
 def main() -> int:
@@ -158,6 +172,8 @@ def main() -> int:
         return 0
     policy = tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--all-features"]
+    for target in policy["graph"]["targets"]:
+        command += ["--filter-platform", target]
     asked = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     metadata = json.loads(asked.stdout)
     faults = faults_of(metadata, policy)
