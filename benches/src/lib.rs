@@ -18,3 +18,4 @@ pub mod sandboxed;
 pub mod sleepers;
 pub mod time;
 pub mod work;
+pub mod worlds;
