@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::agent::{Agent, Columns as _, View as _, Window};
 use crate::bytes::{Damaged, Reader};
+use crate::code::{self, Code};
 use crate::ids::{AgentId, Table};
 use crate::mail::{Outlets, Wakes};
 use crate::random;
@@ -256,6 +257,46 @@ impl<A: Agent> Cohort<A> {
             outlets.take(std::mem::take(out));
         }
         self.finish(results.into_iter().map(|(said, _)| said));
+    }
+
+    /// A turn of every row that is awake by code that came from outside; `parameters` are what the model tells it.
+    ///
+    /// # Panics
+    /// If the code cannot be run or a turn of it fails: the run ends with an error that says why.
+    pub fn each_by(&mut self, t: &mut Tick<'_>, code: &mut Code, parameters: &[f64]) {
+        self.remove_gone();
+        let phase = t.phase();
+        let mut row = Vec::new();
+        A::default().write(&mut row);
+        let code = fail_if(code.ready(t.crew().engine(), row.len()));
+        let len = self.ids.len();
+        let live: Vec<(u32, u64)> = (0..)
+            .zip(self.ids.iter().copied())
+            .filter(|&(slot, id)| id != GONE && !self.sleepers.sleeps(slot as usize))
+            .collect();
+        let every = len.div_ceil(t.crew().pieces(len)).max(1);
+        let of = |from: usize, to: usize| {
+            let at = |slot: usize| live.partition_point(|(known, _)| (*known as usize) < slot);
+            &live[at(from)..at(to)]
+        };
+        let batch = code::batch_rows(matches!(self.store, Store::Alone(_)));
+        let results = match &mut self.store {
+            Store::Columns(rows) => {
+                let work = cut(rows.window(), len, every);
+                t.crew().run(work, |(from, to, rows)| {
+                    code::run::<A, _>(&*code, phase, parameters, rows, of(from, to), from, batch)
+                })
+            }
+            Store::Alone(rows) => {
+                let work = cut(rows.as_mut_slice(), len, every);
+                t.crew().run(work, |(from, to, rows)| {
+                    code::run::<A, _>(&*code, phase, parameters, rows, of(from, to), from, batch)
+                })
+            }
+        };
+        // The first of several errors in the order of rows: threads must not show.
+        let results: Result<Vec<_>, _> = results.into_iter().collect();
+        self.finish(fail_if(results));
     }
 
     /// A turn of every row that is awake, one after the other in an order drawn anew: for models whose definition says that
@@ -647,6 +688,11 @@ fn one<A: Agent, Out>(
     if dead {
         said.dead.push(slot);
     }
+}
+
+/// Ends the run with an error that says why.
+fn fail_if<T>(result: Result<T, String>) -> T {
+    result.unwrap_or_else(|why| std::panic::panic_any(why))
 }
 
 /// The lot that somebody draws in a phase: what decides between those who ask for the same.

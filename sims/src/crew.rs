@@ -1,8 +1,11 @@
 //! The threads that run rows: there before they are needed, used only where it pays.
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::code::Engine;
 use rayon::ThreadPool;
+
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
 /// From how many rows on a phase is shared among threads: below it, waking them costs more than they take off.
@@ -14,6 +17,7 @@ const PIECES_PER_THREAD: usize = 4;
 pub struct Crew {
     threads: usize,
     pool: Option<ThreadPool>,
+    engine: Option<Arc<dyn Engine>>,
 }
 
 impl fmt::Debug for Crew {
@@ -28,6 +32,7 @@ impl Crew {
         Self {
             threads: 1,
             pool: None,
+            engine: None,
         }
     }
 
@@ -47,7 +52,19 @@ impl Crew {
         Ok(Self {
             threads,
             pool: Some(pool),
+            engine: None,
         })
+    }
+
+    /// The same with somebody who can run code from outside.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Arc<dyn Engine>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    pub(crate) const fn engine(&self) -> Option<&Arc<dyn Engine>> {
+        self.engine.as_ref()
     }
 
     /// How many threads there are.

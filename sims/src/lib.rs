@@ -15,6 +15,7 @@
 
 pub mod agent;
 pub mod bytes;
+pub mod code;
 pub mod cohort;
 pub mod crew;
 pub mod field;
@@ -43,6 +44,7 @@ pub mod plot;
 /// What a model needs.
 pub mod prelude {
     pub use crate::agent::Agent;
+    pub use crate::code::Code;
     pub use crate::cohort::Cohort;
     pub use crate::ids::AgentId;
     pub use crate::links::Links;

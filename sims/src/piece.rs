@@ -4,6 +4,7 @@ use genesis::id::Digester;
 
 use crate::agent::{Agent, FieldInfo};
 use crate::bytes::{Damaged, Reader};
+use crate::code::Code;
 use crate::cohort::Cohort;
 use crate::field::{Field, Leaf};
 use crate::ids::AgentId;
@@ -340,6 +341,27 @@ impl Piece for Links {
 
     fn counts(&self, see: &mut dyn FnMut(&'static str, u64)) {
         see("links", self.len() as u64);
+    }
+}
+
+/// Code that a world carries with it.
+impl Piece for Code {
+    fn of_world(_: u8, _: Hosting) -> Self {
+        Self::default()
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.save(out);
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
+        self.load(from)
+    }
+
+    fn digest(&mut self, hasher: &mut Digester) {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes);
+        hasher.update(&bytes);
     }
 }
 

@@ -1,0 +1,180 @@
+//! Behaviours that came from outside the program: WebAssembly that turns rows, run by whoever has an engine for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use genesis::id::Digest;
+
+use crate::agent::{Agent, Window};
+use crate::bytes::{Damaged, Reader, put_bytes};
+use crate::random;
+use crate::tick::Phase;
+use crate::turn::{Said, UNTIL_CALLED};
+
+/// Rows that are turned together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Which tick it is.
+    pub tick: u64,
+    /// Where in the streams of random numbers this phase begins.
+    pub counter: u64,
+    /// What the model tells its code, in an order of its own.
+    pub parameters: &'a [f64],
+    /// The address of each row.
+    pub ids: &'a [u64],
+    /// The key of each row's stream.
+    pub keys: &'a [u64],
+}
+
+/// What became of a batch, as indices into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turned {
+    /// Who died, in ascending order.
+    pub died: Vec<u32>,
+    /// Who sleeps until a message comes, in ascending order.
+    pub slept: Vec<u32>,
+}
+
+/// Code that can run. A row's turn depends on that row alone, so batches of any size come to the same.
+pub trait RowCode: Send + Sync {
+    /// Turns all rows of a batch; `rows` has as many bytes for each as the agents of the cohort.
+    ///
+    /// # Errors
+    /// Why not: the row of which address did what.
+    fn turns(&self, batch: &Batch<'_>, rows: &mut [u8]) -> Result<Turned, String>;
+}
+
+/// Whoever can make code run: a port, because worlds know no engine.
+pub trait Engine: Send + Sync {
+    /// Checks and compiles a module for rows of so many bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    fn compile(&self, module: &[u8], row_bytes: usize) -> Result<Arc<dyn RowCode>, String>;
+}
+
+/// A module that a world carries with it: it is in its checkpoints and in its digest.
+#[derive(Default)]
+pub struct Code {
+    module: Vec<u8>,
+    digest: Option<Digest>,
+    compiled: Option<Arc<dyn RowCode>>,
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.digest {
+            Some(digest) => write!(f, "Code({digest})"),
+            None => f.write_str("Code(none)"),
+        }
+    }
+}
+
+/// Longest module, in bytes.
+pub const MODULE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How many rows are turned by one call.
+const BATCH_ROWS: usize = 1_024;
+
+impl Code {
+    /// Takes a module in, as bytes or as text.
+    ///
+    /// # Errors
+    /// If it has more than [`MODULE_BYTES_MAX`] bytes.
+    pub fn take(&mut self, module: Vec<u8>) -> Result<(), String> {
+        if module.len() > MODULE_BYTES_MAX {
+            let len = module.len();
+            return Err(format!(
+                "a module of {len} bytes: at most {MODULE_BYTES_MAX} are taken"
+            ));
+        }
+        self.digest = Some(Digest::of(&module));
+        self.module = module;
+        self.compiled = None;
+        Ok(())
+    }
+
+    /// The digest of the module; none if there is none.
+    pub const fn digest(&self) -> Option<Digest> {
+        self.digest
+    }
+
+    /// Makes it run, if it does not yet.
+    pub(crate) fn ready(
+        &mut self,
+        engine: Option<&Arc<dyn Engine>>,
+        row_bytes: usize,
+    ) -> Result<Arc<dyn RowCode>, String> {
+        if let Some(code) = &self.compiled {
+            return Ok(Arc::clone(code));
+        }
+        let engine = engine.ok_or(
+            "the behaviour is WebAssembly, and this program has no engine for it; `medium sim` has",
+        )?;
+        let code = engine.compile(&self.module, row_bytes)?;
+        self.compiled = Some(Arc::clone(&code));
+        Ok(code)
+    }
+
+    pub(crate) fn save(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.module);
+    }
+
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
+        let module = from.bytes()?.to_vec();
+        *self = Self::default();
+        if module.is_empty() {
+            return Ok(());
+        }
+        self.take(module).map_err(Damaged::new)
+    }
+}
+
+/// Turns rows by code, `batch` at a time.
+pub(crate) fn run<A: Agent, W: Window<A>>(
+    code: &dyn RowCode,
+    phase: Phase,
+    parameters: &[f64],
+    mut rows: W,
+    live: &[(u32, u64)],
+    from: usize,
+    batch: usize,
+) -> Result<Said<A>, String> {
+    let mut said = Said::default();
+    let (mut bytes, mut ids, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for some in live.chunks(batch) {
+        bytes.clear();
+        ids.clear();
+        keys.clear();
+        for &(slot, id) in some {
+            rows.get(slot as usize - from).write(&mut bytes);
+            ids.push(id);
+            keys.push(random::key(phase.seed, id));
+        }
+        let turned = code.turns(
+            &Batch {
+                tick: phase.tick,
+                counter: phase.counter,
+                parameters,
+                ids: &ids,
+                keys: &keys,
+            },
+            &mut bytes,
+        )?;
+        let mut reader = Reader::new(&bytes);
+        for &(slot, id) in some {
+            let row = A::read(&mut reader)
+                .map_err(|error| format!("the row of {}: {error}", crate::ids::AgentId(id)))?;
+            rows.set(slot as usize - from, row);
+        }
+        let slot = |&at: &u32| some.get(at as usize).map(|(slot, _)| *slot);
+        said.dead.extend(turned.died.iter().filter_map(slot));
+        let slept = turned.slept.iter().filter_map(slot);
+        said.slept.extend(slept.map(|slot| (slot, UNTIL_CALLED)));
+    }
+    Ok(said)
+}
+
+/// How many rows go into one call: many, or one if each is kept on its own.
+pub(crate) const fn batch_rows(alone: bool) -> usize {
+    if alone { 1 } else { BATCH_ROWS }
+}
