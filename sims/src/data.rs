@@ -2,7 +2,7 @@
 //! bound.
 //!
 //! Read in this order: [`Table`] (named columns of equal length, with metadata), [`Writer`] (a table that
-//! is longer than memory), [`read`], [`concat`]. Tables are tidy: a row is one observation, a column is one
+//! is longer than memory), [`read`], [`concat()`]. Tables are tidy: a row is one observation, a column is one
 //! variable (Wickham, "Tidy Data", J. Stat. Softw. 59, 2014).
 //!
 //! The ending of a file's name chooses its format ([`Format`]). Parquet keeps kinds and metadata. CSV keeps

@@ -1,4 +1,4 @@
-//! Several files of rows put into one: [`concat`].
+//! Several files of rows put into one: [`concat()`].
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,9 +3,10 @@
 //! A reader goes over the file twice: once to infer kinds, once for the values. So a file of any length is
 //! read with the memory of one record.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use fs_err::File;
 
 use super::error::Error;
 use super::table::{Kind, Schema, Table, Values};

@@ -7,9 +7,10 @@
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use fs_err::File;
 
 use super::COLUMNS_MAX;
 use super::error::Error;

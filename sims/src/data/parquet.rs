@@ -4,7 +4,6 @@
 //! page headers before it does, and a panic of the crate ends here, as an error.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::BufWriter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::{ColumnDescriptor, Type};
+use fs_err::File;
 
 use super::error::Error;
 use super::table::{Column, Kind, Schema, Table, Values};
@@ -31,13 +31,13 @@ const DICTIONARY_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Writer {
     path: PathBuf,
-    file: SerializedFileWriter<BufWriter<fs_err::File>>,
+    file: SerializedFileWriter<BufWriter<File>>,
 }
 
 impl Writer {
     pub(super) fn new(
         path: &Path,
-        file: BufWriter<fs_err::File>,
+        file: BufWriter<File>,
         schema: &Schema,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
@@ -66,7 +66,7 @@ impl Writer {
     }
 
     /// Writes the footer; what was buffered is not yet flushed.
-    pub(super) fn finish(self) -> Result<BufWriter<fs_err::File>, Error> {
+    pub(super) fn finish(self) -> Result<BufWriter<File>, Error> {
         let Self { path, file } = self;
         file.into_inner().map_err(|cause| encode(&path, cause))
     }
@@ -109,7 +109,7 @@ fn root(schema: &Schema) -> Result<Type, ParquetError> {
 }
 
 fn write_group(
-    file: &mut SerializedFileWriter<BufWriter<fs_err::File>>,
+    file: &mut SerializedFileWriter<BufWriter<File>>,
     table: &Table,
 ) -> Result<(), ParquetError> {
     let mut group = file.next_row_group()?;
@@ -149,7 +149,7 @@ fn write_group(
 pub(super) struct Reader {
     path: PathBuf,
     limits: Limits,
-    file: SerializedFileReader<File>,
+    file: Box<dyn FileReader>,
     /// The same file, for the guard.
     raw: File,
     schema: Schema,
@@ -186,7 +186,7 @@ impl Reader {
     pub(super) fn open(path: &Path, file: File, limits: Limits) -> Result<Self, Error> {
         let raw = file.try_clone()?;
         guard::check_footer(path, &raw)?;
-        let file = caught(path, || SerializedFileReader::new(file))?;
+        let file = caught(path, || SerializedFileReader::new(file.into_file()))?;
         let metadata = file.metadata();
         let descriptors = metadata.file_metadata().schema_descr().columns();
         let mut columns = Vec::new();
@@ -224,7 +224,7 @@ impl Reader {
         Ok(Self {
             path: path.to_owned(),
             limits,
-            file,
+            file: Box::new(file),
             raw,
             schema,
             group: 0,

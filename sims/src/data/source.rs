@@ -1,4 +1,4 @@
-//! A file as a series of short tables: what [`super::read`] and [`super::concat`] have in common.
+//! A file as a series of short tables: what [`super::read`] and [`super::concat()`] have in common.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,7 +30,7 @@ impl Source {
                 path: path.to_owned(),
             });
         }
-        let file = fs_err::File::open(path)?.into_file();
+        let file = fs_err::File::open(path)?;
         Ok(match format {
             Format::Csv => {
                 let reader = csv::Reader::open(path, file, limits)?;

@@ -503,7 +503,7 @@ fn pages_are_bounded_before_they_are_believed() {
             begin: 0,
             bytes: i64::try_from(header.len()).unwrap(),
         };
-        let file = std::fs::File::open(&path).unwrap();
+        let file = fs_err::File::open(&path).unwrap();
         let found = guard::check_pages(Path::new("t"), &file, chunk);
         found.map_err(|error| error.to_string())
     };
