@@ -3,6 +3,7 @@
 //! Read in this order: [`model`] (what a modeller writes), [`agent`] and [`params`] (how agents and parameters are
 //! declared), [`world`] (what a world is made of), [`cohort`] (VCs of one behaviour, kept as columns), [`turn`] (what one
 //! may do), [`near`], [`patches`], [`links`] and [`mail`] (whom it sees, what hosts it, whom it knows and writes to), [`tick`] and [`random`] (when,
+//! may do), [`near`], [`patches`], [`mail`] and [`board`] (whom it sees, what hosts it, whom it writes to, where there is room), [`tick`] and [`random`] (when,
 //! and with which randomness), [`run`] and [`live`] (a world that runs, can be saved, digested and looked into).
 //!
 //! The same seed gives the same digest for any number of threads, with rows as columns or each on its own, straight
@@ -14,6 +15,7 @@
 )]
 
 pub mod agent;
+pub mod board;
 pub mod bytes;
 pub mod code;
 pub mod cohort;
@@ -45,6 +47,7 @@ pub mod plot;
 pub mod prelude {
     pub use crate::agent::Agent;
     pub use crate::code::Code;
+    pub use crate::board::Board;
     pub use crate::cohort::Cohort;
     pub use crate::ids::AgentId;
     pub use crate::links::Links;

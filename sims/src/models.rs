@@ -3,12 +3,14 @@
 use crate::model::ModelInfo;
 
 pub mod flocking;
+pub mod schelling;
 pub mod wolfsheep;
 
 /// All of them.
 pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<flocking::Flocking>(),
     ModelInfo::of::<wolfsheep::WolfSheep>(),
+    ModelInfo::of::<schelling::Schelling>(),
 ];
 
 /// The model of this name.

@@ -44,9 +44,11 @@ impl<A: Agent> Patches<A> {
         self.lattice = lattice;
         self.store = Store::new(self.hosting());
         self.awake.clear();
-        for slot in 0..u32::try_from(lattice.len()).unwrap_or(u32::MAX) {
-            let spot = Spot(slot);
-            let row = row(spot, &mut Turn::new(phase, self.id(spot), slot, &mut said));
+        self.woken.clear();
+        self.marks.clear();
+        for spot in lattice.spots() {
+            let mut vc = Turn::new(phase, self.id(spot), spot.0, &mut said);
+            let row = row(spot, &mut vc);
             self.store.push(row);
         }
     }
@@ -287,9 +289,7 @@ impl<A: Agent> Patches<A> {
     }
 
     pub(crate) fn save(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.lattice.width().to_le_bytes());
-        out.extend_from_slice(&self.lattice.height().to_le_bytes());
-        out.push(self.lattice.wraps().into());
+        self.lattice.write(out);
         for row in self.iter() {
             row.write(out);
         }
@@ -300,21 +300,14 @@ impl<A: Agent> Patches<A> {
     }
 
     pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
-        let width = u32::from_le_bytes(from.array()?);
-        let height = u32::from_le_bytes(from.array()?);
-        let wraps = from.array()? != [0];
-        let spots = u64::from(width) * u64::from(height);
+        self.lattice = Lattice::read(from)?;
+        let spots = self.lattice.len() as u64;
         if spots > from.left() as u64 {
             return Err(Damaged::new(format!(
                 "{spots} patches in {} bytes",
                 from.left()
             )));
         }
-        self.lattice = if wraps {
-            Lattice::torus(width, height)
-        } else {
-            Lattice::bounded(width, height)
-        };
         self.store = Store::new(self.hosting());
         for _ in 0..spots {
             self.store.push(A::read(from)?);

@@ -1,5 +1,6 @@
 //! Where rows are: points of a plane, spots of a lattice.
 
+use crate::bytes::{Damaged, Reader};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 /// A point of a plane.
@@ -253,6 +254,24 @@ impl Lattice {
         }
     }
 
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.width.to_le_bytes());
+        out.extend_from_slice(&self.height.to_le_bytes());
+        out.push(self.wraps.into());
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let width = u32::from_le_bytes(from.array()?);
+        let height = u32::from_le_bytes(from.array()?);
+        let wraps = from.array()? != [0];
+        if u64::from(width) * u64::from(height) >= u64::from(u32::MAX) {
+            return Err(Damaged::new(format!(
+                "{width} x {height} spots cannot be numbered"
+            )));
+        }
+        Ok(Self::new(width, height, wraps))
+    }
+
     /// Spots from left to right.
     pub const fn width(&self) -> u32 {
         self.width
@@ -272,6 +291,12 @@ impl Lattice {
     #[inline]
     pub const fn len(&self) -> usize {
         self.width as usize * self.height as usize
+    }
+
+    /// All spots, row by row.
+    pub fn spots(&self) -> impl Iterator<Item = Spot> + use<> {
+        // The constructors have checked that they can be numbered.
+        (0..self.width.wrapping_mul(self.height)).map(Spot)
     }
 
     /// Whether it has none.

@@ -1,0 +1,176 @@
+//! A board: spots on each of which at most one stands, and those on which nobody does.
+
+use genesis::id::Digester;
+
+use crate::agent::Agent;
+use crate::bytes::{Damaged, Reader};
+use crate::field::Field;
+use crate::piece::Piece;
+use crate::space::{Lattice, Spot};
+use crate::store::Hosting;
+use crate::turn::Turn;
+
+/// What stands on each spot of a lattice, as others see it: `T::default()` is nobody.
+///
+/// The rows themselves are those of a cohort, each of which notes its spot; the board is what makes room for one alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Board<T: Field> {
+    lattice: Lattice,
+    /// Row by row.
+    spots: Vec<T>,
+    /// Where nobody stands, in an order that only the moves so far decide.
+    empty: Vec<Spot>,
+}
+
+impl<T: Field> Board<T> {
+    /// Lays out a lattice on which nobody stands, in place of what was there.
+    pub fn lay(&mut self, lattice: Lattice) {
+        self.lattice = lattice;
+        self.spots.clear();
+        self.spots.resize(lattice.len(), T::default());
+        self.empty.clear();
+        self.empty.extend(lattice.spots());
+    }
+
+    /// The lattice.
+    pub const fn lattice(&self) -> &Lattice {
+        &self.lattice
+    }
+
+    /// How many spots are empty.
+    pub const fn empty(&self) -> usize {
+        self.empty.len()
+    }
+
+    /// What stands on a spot.
+    ///
+    /// # Panics
+    /// If the lattice has no such spot.
+    #[inline]
+    pub fn get(&self, spot: Spot) -> T {
+        self.spots[spot.0 as usize]
+    }
+
+    /// Puts somebody on an empty spot, each as likely.
+    ///
+    /// # Panics
+    /// If there is none; a run says it as an error.
+    pub fn enter<A: Agent>(&mut self, vc: &mut Turn<'_, A>, who: T) -> Spot {
+        let empty = self.empty.len();
+        assert!(
+            empty > 0,
+            "all of the {} spots are taken: {} cannot enter",
+            self.spots.len(),
+            vc.id()
+        );
+        let to = self.empty.swap_remove(drawn(vc, empty));
+        self.spots[to.0 as usize] = who;
+        to
+    }
+
+    /// Moves who stands on a spot to an empty one, each as likely; nowhere if all are taken.
+    ///
+    /// # Panics
+    /// If the lattice has no such spot.
+    #[inline]
+    pub fn relocate<A: Agent>(&mut self, vc: &mut Turn<'_, A>, from: Spot) -> Spot {
+        if self.empty.is_empty() {
+            return from;
+        }
+        let nth = drawn(vc, self.empty.len());
+        let to = std::mem::replace(&mut self.empty[nth], from);
+        let who = std::mem::take(&mut self.spots[from.0 as usize]);
+        self.spots[to.0 as usize] = who;
+        to
+    }
+
+    /// Nobody stands on a spot any more; what stood there.
+    ///
+    /// # Panics
+    /// If the lattice has no such spot.
+    pub fn leave(&mut self, from: Spot) -> T {
+        let who = std::mem::take(&mut self.spots[from.0 as usize]);
+        if who != T::default() {
+            self.empty.push(from);
+        }
+        who
+    }
+
+    /// Whom one sees on the other spots within a Chebyshev distance: how many of them are such, and how many there are. A
+    /// lattice that wraps is seen as if it had an edge.
+    ///
+    /// # Panics
+    /// If the lattice has no such spot.
+    #[inline]
+    pub fn around(&self, spot: Spot, radius: u32, such: impl Fn(T) -> bool) -> (u32, u32) {
+        let (columns, lines) = self.lattice.square(spot, radius);
+        let width = self.lattice.width() as usize;
+        let nobody = T::default();
+        let (mut found, mut all) = (0, 0);
+        for line in lines {
+            let from = line as usize * width + columns.start as usize;
+            let to = line as usize * width + columns.end as usize;
+            for &who in &self.spots[from..to] {
+                all += u32::from(who != nobody);
+                found += u32::from(who != nobody && such(who));
+            }
+        }
+        let own = self.get(spot);
+        let own = (own != nobody, own != nobody && such(own));
+        (found - u32::from(own.1), all - u32::from(own.0))
+    }
+}
+
+/// Which of so many.
+#[inline]
+fn drawn<A: Agent>(vc: &mut Turn<'_, A>, of: usize) -> usize {
+    // The draw is below `of`, which is a length.
+    usize::try_from(vc.below(of as u64)).unwrap_or(0)
+}
+
+impl<T: Field> Piece for Board<T> {
+    fn of_world(_: u8, _: Hosting) -> Self {
+        Self::default()
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.lattice.write(out);
+        for &who in &self.spots {
+            who.write(out);
+        }
+        self.empty.save(out);
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
+        self.lattice = Lattice::read(from)?;
+        let spots = self.lattice.len();
+        if spots > from.left() {
+            return Err(Damaged::new(format!(
+                "{spots} spots in {} bytes",
+                from.left()
+            )));
+        }
+        self.spots.clear();
+        for _ in 0..spots {
+            self.spots.push(T::read(from)?);
+        }
+        self.empty.load(from)?;
+        let mut seen = vec![false; spots];
+        for spot in &self.empty {
+            let at = spot.0 as usize;
+            if self.spots.get(at) != Some(&T::default()) || std::mem::replace(&mut seen[at], true) {
+                return Err(Damaged::new(format!(
+                    "spot {} of {spots} is listed as empty and is not, or twice",
+                    spot.0
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&mut self, hasher: &mut Digester) {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes);
+        hasher.update(&bytes);
+    }
+}
