@@ -3,6 +3,7 @@
 use crate::model::ModelInfo;
 
 pub mod flocking;
+pub mod forestfire;
 pub mod schelling;
 pub mod wolfsheep;
 
@@ -11,6 +12,7 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<flocking::Flocking>(),
     ModelInfo::of::<wolfsheep::WolfSheep>(),
     ModelInfo::of::<schelling::Schelling>(),
+    ModelInfo::of::<forestfire::ForestFire>(),
 ];
 
 /// The model of this name.
