@@ -12,7 +12,7 @@ const CRATES: [(&str, &[&str]); 6] = [
     ("genesis", &[]),
     ("actors", &["genesis"]),
     ("adapters", &["genesis", "actors"]),
-    ("sims", &["genesis", "actors"]),
+    ("sims", &["genesis"]),
     ("medium", &["genesis", "actors", "adapters", "sims"]),
     (
         "benches",

@@ -11,6 +11,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use genesis::refusal::{Code, Refusal};
 use medium::node::{Node, NodeConfig};
 use serde_json::{Value, json};
+use sims::crew::Crew;
+use sims::live::Live;
+use sims::model::{ModelInfo, Setting};
+use sims::models::money::Money;
 
 use crate::cli::Demo;
 use crate::client::events::Frame;
@@ -130,7 +134,7 @@ impl<'a> Tour<'a> {
         self.fork().await?;
         self.restart().await?;
         self.refusal().await?;
-        self.world().await?;
+        self.world()?;
         self.summary().await
     }
 
@@ -402,26 +406,28 @@ impl<'a> Tour<'a> {
     }
 
     /// A world beside the node, run twice: its seed decides everything.
-    async fn world(&mut self) -> Result<()> {
-        let outcome = sims::money::run(AGENTS, TICKS, SEED).await?;
-        let again = sims::money::run(AGENTS, TICKS, SEED).await?;
-        expect(
-            "the second run",
-            &again.digest.to_string(),
-            &outcome.digest.to_string(),
-        )?;
-        let digest = outcome.digest.to_string();
+    fn world(&mut self) -> Result<()> {
+        let (mut first, mut again) = (traders()?, traders()?);
+        let digest = trade(first.as_mut())?;
+        expect("the second run", &trade(again.as_mut())?, &digest)?;
         let text = format!(
             "{AGENTS} VCs trade for {TICKS} ticks, twice from seed {SEED}: trace {}… both times",
             digest.get(..16).unwrap_or(&digest)
         );
-        let (turns, gini) = (outcome.stats.turns, outcome.gini());
+        let (turns, seen) = (first.agent_steps(), first.observe());
+        let (gini, money) = (seen.get("gini"), seen.get("money"));
+        expect(
+            "the money",
+            &money.unwrap_or(0.0).to_string(),
+            &traders()?.observe().get("money").unwrap_or(0.0).to_string(),
+        )?;
         let shown = json!({
             "agents": AGENTS, "ticks": TICKS, "seed": SEED, "digest": digest, "turns": turns, "gini": gini
         });
         self.step("world", &text, shown)?;
         self.also(&format!(
-            "{turns} turns each; money is conserved, inequality is up from 0 to {gini:.2} (Gini)"
+            "{turns} turns each; money is conserved, inequality is up from 0 to {:.2} (Gini)",
+            gini.unwrap_or(0.0)
         ))
     }
 
@@ -599,6 +605,27 @@ impl<'a> Tour<'a> {
         let text = self.printer.paint(Style::Dim, &harmless(text));
         self.printer.screen(&format!("{:13}{text}", ""))
     }
+}
+
+/// A world of traders at its beginning.
+fn traders() -> Result<Box<dyn Live>, Refusal> {
+    let set = vec![("traders".to_owned(), sims::params::Value::U64(AGENTS))];
+    let setting = Setting {
+        set,
+        seed: SEED,
+        ..Setting::default()
+    };
+    let begun = ModelInfo::of::<Money>().begin(&setting);
+    begun.map_err(|error| wrong(&error.to_string()))
+}
+
+/// Lets them trade; the digest of all that happened.
+fn trade(world: &mut dyn Live) -> Result<String, Refusal> {
+    for _ in 0..TICKS {
+        let ticked = world.tick(&Crew::alone());
+        ticked.map_err(|error| wrong(&error.to_string()))?;
+    }
+    Ok(world.digest().to_string())
 }
 
 fn wait_ms() -> u64 {

@@ -78,6 +78,19 @@ macro_rules! number {
 }
 number!(f32 => F64, f64 => F64, u8 => U64, u16 => U64, u32 => U64, u64 => U64, i8 => I64, i16 => I64, i32 => I64, i64 => I64);
 
+/// Nothing: what a message says that says enough by coming.
+impl Field for () {
+    const LEAVES: &'static [&'static str] = &[];
+
+    fn write(self, _: &mut Vec<u8>) {}
+
+    fn read(_: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(())
+    }
+
+    fn leaves(self, _: &mut Vec<Leaf>) {}
+}
+
 impl Field for bool {
     const LEAVES: &'static [&'static str] = &[""];
 

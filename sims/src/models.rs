@@ -4,6 +4,7 @@ use crate::model::ModelInfo;
 
 pub mod flocking;
 pub mod forestfire;
+pub mod money;
 pub mod schelling;
 pub mod wolfsheep;
 
@@ -13,6 +14,7 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<wolfsheep::WolfSheep>(),
     ModelInfo::of::<schelling::Schelling>(),
     ModelInfo::of::<forestfire::ForestFire>(),
+    ModelInfo::of::<money::Money>(),
 ];
 
 /// The model of this name.

@@ -112,6 +112,16 @@ impl<'a, A: Agent> Turn<'a, A> {
         self.unit() < probability
     }
 
+    /// One of these, each as likely.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    pub fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
+        let nth = self.below(these.len() as u64);
+        these[usize::try_from(nth).unwrap_or(0)]
+    }
+
     /// A spot of a lattice.
     #[inline]
     pub fn spot(&mut self, lattice: &Lattice) -> Spot {
