@@ -233,7 +233,6 @@ impl<A: Agent> Cohort<A> {
         mut outlets: O,
         turn: impl Fn(&mut A, &mut Turn<'_, A>, &mut O::Out) + Sync,
     ) {
-        self.remove_gone();
         let phase = t.phase();
         let len = self.ids.len();
         let pieces = t.crew().pieces(len - self.sleepers.count);
@@ -306,7 +305,6 @@ impl<A: Agent> Cohort<A> {
         t: &mut Tick<'_>,
         mut turn: impl FnMut(&mut A, &mut Turn<'_, A>),
     ) {
-        self.remove_gone();
         let mut stream = t.stream();
         let phase = t.phase();
         let len = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
@@ -470,8 +468,10 @@ impl<A: Agent> Cohort<A> {
         self.reorder();
     }
 
-    /// The tick begins: who sleeps until now wakes.
+    /// The tick begins: who sleeps until now wakes. The dead are removed now and not in a phase, which would move rows away
+    /// from the mail that was delivered to their slots.
     pub(crate) fn begin(&mut self, now: u64) {
+        self.remove_gone();
         while let Some(due) = self.sleepers.timers.first_entry() {
             if *due.key() > now {
                 break;

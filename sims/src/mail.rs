@@ -434,3 +434,44 @@ impl fmt::Display for Overflow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cohort::Cohort;
+    use crate::crew::Crew;
+    use crate::tick::Tick;
+
+    crate::agent! {
+        /// Somebody who notes what it is told.
+        struct Listener { heard: u64 }
+    }
+
+    /// A cohort once removed its dead when a phase began. If that was between delivery and reading, rows had other slots than
+    /// their mail, and read that of others.
+    #[test]
+    fn mail_finds_its_receiver_when_others_have_died() {
+        for hosting in [Hosting::Cohorts, Hosting::Alone] {
+            let crew = Crew::alone();
+            let mut t = Tick::new(1, 1, &crew);
+            let mut rows = Cohort::<Listener>::of_world(0, hosting);
+            let mut mail = Channel::<u64>::of_world(hosting);
+            rows.spawn(&mut t, 4, |_| Listener { heard: 0 });
+            let ids: Vec<_> = rows.ids().collect();
+            for (number, &id) in (10..).zip(&ids) {
+                mail.post(id, number);
+            }
+            rows.remove(ids[0]);
+            rows.remove(ids[2]);
+            mail.deliver(&mut rows);
+            rows.each(&mut t, |row, vc| {
+                row.heard = mail.of(vc).iter().map(|mail| mail.message).sum();
+            });
+            let heard: Vec<_> = rows.iter().map(|row| row.heard).collect();
+            assert_eq!(heard, [11, 13], "{hosting:?}");
+            assert_eq!(mail.counts().lost, 2);
+            rows.begin(2);
+            assert_eq!(rows.ids().collect::<Vec<_>>(), [ids[1], ids[3]]);
+        }
+    }
+}
