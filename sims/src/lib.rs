@@ -25,6 +25,7 @@ pub mod ids;
 pub mod links;
 pub mod live;
 pub mod mail;
+pub mod message;
 pub mod model;
 pub mod models;
 pub mod near;
@@ -58,5 +59,5 @@ pub mod prelude {
     pub use crate::patches::Patches;
     pub use crate::space::{Lattice, P2, Plane, Spot, V2};
     pub use crate::tick::Tick;
-    pub use crate::{agent, params, world};
+    pub use crate::{agent, message, params, world};
 }

@@ -350,6 +350,7 @@ macro_rules! params {
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq)]
+        #[allow(clippy::struct_field_names, reason = "a parameter is called as the one who sets it calls it")]
         $vis struct $name { $( $(#[doc = $doc])+ pub $field: $type ),* }
 
         impl $crate::params::Params for $name {
