@@ -2,6 +2,7 @@
 
 use crate::model::ModelInfo;
 
+pub mod cats;
 pub mod flocking;
 pub mod forestfire;
 pub mod money;
@@ -15,6 +16,7 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<schelling::Schelling>(),
     ModelInfo::of::<forestfire::ForestFire>(),
     ModelInfo::of::<money::Money>(),
+    ModelInfo::of::<cats::Cats>(),
 ];
 
 /// The model of this name.
