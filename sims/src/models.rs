@@ -7,6 +7,7 @@ pub mod flocking;
 pub mod forestfire;
 pub mod money;
 pub mod schelling;
+pub mod limbs;
 pub mod wolfsheep;
 
 /// All of them.
@@ -17,6 +18,7 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<forestfire::ForestFire>(),
     ModelInfo::of::<money::Money>(),
     ModelInfo::of::<cats::Cats>(),
+    ModelInfo::of::<limbs::Limbs>(),
 ];
 
 /// The model of this name.

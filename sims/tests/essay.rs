@@ -1,3 +1,4 @@
+//! What the essay promises of its own examples, over many seeds: cats that look for mates, limbs that are tried before they
 //! are adopted, a market of compute.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
@@ -5,3 +6,5 @@
 
 #[path = "essay/cats.rs"]
 mod cats;
+#[path = "essay/limbs.rs"]
+mod limbs;

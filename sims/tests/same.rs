@@ -15,6 +15,7 @@ fn setting(model: &ModelInfo, hosting: Hosting) -> Setting {
     let set: &[(&str, u64)] = match model.name {
         "flocking" => &[("birds", 6_000), ("side", 600)],
         "wolfsheep" => &[("sheep", 5_000), ("wolves", 2_500), ("side", 220)],
+        "limbs" => &[
             ("robots", 9_000),
             ("release", 2),
             ("first", 500),
