@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::sandbox::Sandbox;
+use adapters::rows::{Row, RowCode, RowOptions, RowTick};
 use adapters::wasm::{CacheFolder, Compiler, Engine, Options, compile_child};
 use fs_err as fs;
 use genesis::id::Digest;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
     what_the_compiler_refuses_is_told();
     kept_code_is_used_and_damaged_code_is_made_again();
     the_folder_is_closed_to_others();
-    println!("test result: ok. 5 passed");
+    rows_are_compiled_and_kept_like_parts();
+    println!("test result: ok. 6 passed");
     ExitCode::SUCCESS
 }
 
@@ -75,6 +77,34 @@ fn a_child_compiles_for_both_engines() {
     assert!(!small.is_large() && both.is_large());
     for capsule in [&mut small, &mut both] {
         assert_eq!(ask(&mut **capsule, "main", b"x"), Ok(Some(b"x".to_vec())));
+    }
+}
+
+fn rows_are_compiled_and_kept_like_parts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = |compiler| RowOptions {
+        compiler,
+        cache: Some(CacheFolder {
+            folder: folder.path().join("code"),
+            secret: [7; 32],
+        }),
+        ..RowOptions::of_rows(Row::Bytes(4))
+    };
+    let module = wasm("(module (func (export \"turn\") (param i32) (result i32) (i32.const 7)))");
+    let refused = RowCode::load(&module, &options(nobody())).unwrap_err();
+    assert!(refused.to_string().contains("does not start"), "{refused}");
+    // Compiled by the child, then kept, so that nobody needs to compile it.
+    for compiler in [child(), nobody()] {
+        let code = RowCode::load(&module, &options(compiler)).expect("it is compiled or kept");
+        let (ids, keys) = (&[1], &[0]);
+        let now = RowTick {
+            ids,
+            keys,
+            ..RowTick::default()
+        };
+        let mut rows = [0; 4];
+        code.runner().unwrap().turns(&now, &mut rows).unwrap();
+        assert_eq!(rows, [7, 0, 0, 0]);
     }
 }
 

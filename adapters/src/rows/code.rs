@@ -14,11 +14,20 @@ use super::runner::{RowOutcome, RowRunner, RowTick};
 use super::{BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, ROW_FUEL_DEFAULT, RowError};
 use crate::wasm::{CacheFolder, Compiler, assemble_text, code_of_rows, engine_of_rows};
 
+/// How a world declares its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// By their fields, in order.
+    Fields(Vec<Field>),
+    /// By their size in bytes alone: their fields are those of `turn`.
+    Bytes(usize),
+}
+
 /// How a row module is run.
 #[derive(Clone, Debug)]
 pub struct RowOptions {
-    /// Bytes of a row, as the world declares it.
-    pub row_bytes: usize,
+    /// A row, as the world declares it.
+    pub row: Row,
     /// Fuel of one row's turn: [`ROW_FUEL_DEFAULT`].
     pub fuel_max: u64,
     /// Most rows that are run together, 1 to [`BATCH_ROWS_MAX`]: [`BATCH_ROWS_DEFAULT`]. It changes no result.
@@ -30,10 +39,10 @@ pub struct RowOptions {
 }
 
 impl RowOptions {
-    /// The options for rows of this many bytes.
-    pub const fn of_rows(row_bytes: usize) -> Self {
+    /// The options for such rows.
+    pub const fn of_rows(row: Row) -> Self {
         Self {
-            row_bytes,
+            row,
             fuel_max: ROW_FUEL_DEFAULT,
             batch_rows: BATCH_ROWS_DEFAULT,
             compiler: Compiler::InProcess,
@@ -67,21 +76,14 @@ impl RowCode {
     /// Reads a module, compiles it and makes a first instance of it.
     ///
     /// # Errors
-    /// [`RowError::Refused`], with what is wrong by name and number; [`RowError::RowBytes`] if it is about other
+    /// [`RowError::Refused`], with what is wrong by name and number; [`RowError::Row`] if it is about other
     /// rows.
     pub fn load(module: &[u8], options: &RowOptions) -> Result<Self, RowError> {
-        let reading = module::read(module, MODULE_BYTES_MAX)?;
-        if reading.row_bytes() != options.row_bytes {
-            let fields: Vec<_> = reading.fields.iter().map(|field| field.name()).collect();
-            return Err(RowError::RowBytes {
-                found: reading.row_bytes(),
-                fields: fields.join(" "),
-                declared: options.row_bytes,
-            });
-        }
+        let mut reading = module::read(module, MODULE_BYTES_MAX)?;
+        reading.declare(&options.row)?;
         let engine = engine_of_rows()?;
         let batch_rows = options.batch_rows.clamp(1, BATCH_ROWS_MAX);
-        let layout = Layout::new(batch_rows, options.row_bytes);
+        let layout = Layout::new(batch_rows, module::row_bytes(&reading.fields));
         let guest = code_of_rows(&engine, module, &options.compiler, options.cache.as_ref())?;
         let face = ours(&engine, &driver::face(&layout))?;
         let around = ours(&engine, &driver::around(&reading, &layout))?;

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::PARAMETERS_MAX;
-use super::module::{Field, ROW_MODULE, Reading};
+use super::module::{Field, ROW_MODULE, Reading, names};
 
 /// Where in the face's memory things lie, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +65,9 @@ pub(super) fn face(layout: &Layout) -> String {
     let [tick, parameters_len, parameters] =
         [Layout::TICK, Layout::PARAMETERS_LEN, Layout::PARAMETERS];
     let pages = layout.pages();
-    let puts = [Field::I32, Field::I64, Field::F32, Field::F64].map(|field| {
+    let puts = [Field::I8, Field::I16, Field::I32, Field::I64, Field::F32, Field::F64].map(|field| {
         let (name, bytes) = (field.name(), field.bytes());
+        let (ty, store) = (field.carried().name(), store(field));
         // `at` is compared as it is, and with room for the field: a sum could wrap.
         let last = row_bytes.checked_sub(bytes);
         let check = match last {
@@ -74,9 +75,9 @@ pub(super) fn face(layout: &Layout) -> String {
             None => "(i32.const 1)".to_owned(),
         };
         format!(
-            "(func (export \"put_{name}\") (param $at i32) (param $value {name})
+            "(func (export \"put_{name}\") (param $at i32) (param $value {ty})
                (if {check} (then (global.set $beside (i64.extend_i32_u (local.get $at))) (unreachable)))
-               ({name}.store (i32.add (global.get $at) (local.get $at)) (local.get $value)))"
+               ({store} (i32.add (global.get $at) (local.get $at)) (local.get $value)))"
         )
     });
     let puts = puts.join("\n");
@@ -129,22 +130,26 @@ pub(super) fn around(reading: &Reading, layout: &Layout) -> String {
     } = *layout;
     let pages = layout.pages();
     let shift = Layout::SHIFT;
-    let types: Vec<_> = reading.fields.iter().map(|field| field.name()).collect();
-    let types = types.join(" ");
+    let carried: Vec<Field> = reading.fields.iter().map(|field| field.carried()).collect();
+    let types = names(&carried);
     let results = if reading.answers { types.as_str() } else { "" };
     let mut offset = 0;
     let (mut loads, mut locals, mut keep, mut stores) =
         (String::new(), String::new(), String::new(), String::new());
     for (n, field) in reading.fields.iter().enumerate() {
-        let name = field.name();
-        let _ = write!(loads, " ({name}.load offset={offset} (local.get $at))");
+        let (load, store, ty) = (load(*field), store(*field), field.carried().name());
+        let _ = write!(loads, " ({load} offset={offset} (local.get $at))");
         if reading.answers {
-            let _ = write!(locals, "(local $field{n} {name}) ");
+            let value = match field {
+                Field::Bool => format!("(i32.ne (local.get $field{n}) (i32.const 0))"),
+                _ => format!("(local.get $field{n})"),
+            };
+            let _ = write!(locals, "(local $field{n} {ty}) ");
             // Results are taken from the stack, the last one first.
             keep.insert_str(0, &format!("(local.set $field{n})\n      "));
             let _ = write!(
                 stores,
-                "\n      ({name}.store offset={offset} (local.get $at) (local.get $field{n}))"
+                "\n      ({store} offset={offset} (local.get $at) {value})"
             );
         }
         offset += field.bytes();
@@ -189,6 +194,32 @@ pub(super) fn around(reading: &Reading, layout: &Layout) -> String {
       (local.set $row (i32.add (local.get $row) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $row) (local.get $count))))))"#
     )
+}
+
+/// The instruction that reads a field.
+const fn load(field: Field) -> &'static str {
+    match field {
+        Field::Bool | Field::U8 => "i32.load8_u",
+        Field::I8 => "i32.load8_s",
+        Field::U16 => "i32.load16_u",
+        Field::I16 => "i32.load16_s",
+        Field::I32 => "i32.load",
+        Field::I64 => "i64.load",
+        Field::F32 => "f32.load",
+        Field::F64 => "f64.load",
+    }
+}
+
+/// The instruction that writes a field.
+const fn store(field: Field) -> &'static str {
+    match field {
+        Field::Bool | Field::U8 | Field::I8 => "i32.store8",
+        Field::U16 | Field::I16 => "i32.store16",
+        Field::I32 => "i32.store",
+        Field::I64 => "i64.store",
+        Field::F32 => "f32.store",
+        Field::F64 => "f64.store",
+    }
 }
 
 /// The exports of the face that belong to the host and its loop.

@@ -10,16 +10,12 @@ pub enum RowError {
     #[error("{0}")]
     Refused(Refusal),
     /// The module is about other rows than the world's.
-    #[error(
-        "the module's `turn` takes rows of {found} bytes ({fields}), the world's rows have {declared}"
-    )]
-    RowBytes {
-        /// Bytes of a row by the type of `turn`.
-        found: usize,
-        /// The types of its fields, as text.
-        fields: String,
-        /// Bytes of a row of the world.
-        declared: usize,
+    #[error("the module's `turn` is about other rows ({found}) than the world's ({declared})")]
+    Row {
+        /// The row by the type of `turn`.
+        found: String,
+        /// The row by the world.
+        declared: String,
     },
     /// What was given for a tick does not fit together.
     #[error("{rows} rows, and {found} {what}")]
@@ -58,8 +54,8 @@ impl RowError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => refusal.hint.as_deref(),
-            Self::RowBytes { .. } => Some(
-                "one parameter for each field, in order: i32 and f32 have 4 bytes, i64 and f64 have 8",
+            Self::Row { .. } => Some(
+                "one parameter for each field, in order: i32 for integers of up to 32 bits and truths, else i64, f32, f64",
             ),
             Self::Shape { .. } => None,
             Self::Trap { .. } => Some("try that row alone; a turn may only use what it was given"),
@@ -78,7 +74,7 @@ impl From<RowError> for Refusal {
     fn from(error: RowError) -> Self {
         let code = match &error {
             RowError::Refused(refusal) => return refusal.clone(),
-            RowError::RowBytes { .. } => Code::Malformed,
+            RowError::Row { .. } => Code::Malformed,
             RowError::Shape { .. } => Code::Internal,
             RowError::Trap { .. } => Code::Fault,
             RowError::Fuel { .. } => Code::TooLarge,

@@ -6,7 +6,7 @@ use wasmparser::{
     MemoryType, Operator, Parser, Payload, TypeRef, ValType, ValidPayload, Validator, WasmFeatures,
 };
 
-use super::{FIELDS_MAX, PUT_BACK_BYTES_MAX, ROW_PAGES_MAX};
+use super::{FIELDS_MAX, PUT_BACK_BYTES_MAX, ROW_PAGES_MAX, Row, RowError};
 use crate::wasm::{FEATURES, bound_section, changes_tables, clip, invalid};
 
 /// What row modules may use: what parts may, and memories smaller than a page.
@@ -20,9 +20,19 @@ pub(super) const ROW_MODULE: &str = "row";
 /// The type of a field; little endian in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// 32 bits.
+    /// A byte that is 0 or 1; `turn` answers anything but 0 for 1.
+    Bool,
+    /// 8 bits, not negative; of what `turn` answers, the lower ones.
+    U8,
+    /// 8 bits with a sign; likewise.
+    I8,
+    /// 16 bits, not negative; likewise.
+    U16,
+    /// 16 bits with a sign; likewise.
+    I16,
+    /// 32 bits, with a sign or not: what they mean, instructions say.
     I32,
-    /// 64 bits.
+    /// 64 bits, with a sign or not.
     I64,
     /// 32 bits, IEEE 754.
     F32,
@@ -31,21 +41,49 @@ pub enum Field {
 }
 
 impl Field {
+    /// Every type.
+    pub const ALL: [Self; 9] = [
+        Self::Bool,
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::I32,
+        Self::I64,
+        Self::F32,
+        Self::F64,
+    ];
+
     /// How many bytes of a row it takes.
     pub const fn bytes(self) -> usize {
         match self {
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 => 2,
             Self::I32 | Self::F32 => 4,
             Self::I64 | Self::F64 => 8,
         }
     }
 
-    /// Its name, as in WebAssembly's text.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Bool => "bool",
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
             Self::I32 => "i32",
             Self::I64 => "i64",
             Self::F32 => "f32",
             Self::F64 => "f64",
+        }
+    }
+
+    /// As which type `turn` has it.
+    pub(super) const fn carried(self) -> Self {
+        match self {
+            Self::Bool | Self::U8 | Self::I8 | Self::U16 | Self::I16 => Self::I32,
+            Self::I32 | Self::I64 | Self::F32 | Self::F64 => self,
         }
     }
 
@@ -58,6 +96,12 @@ impl Field {
             ValType::V128 | ValType::Ref(_) => None,
         }
     }
+}
+
+/// Their names, one after the other.
+pub(super) fn names(fields: &[Field]) -> String {
+    let names: Vec<_> = fields.iter().map(|field| field.name()).collect();
+    names.join(" ")
 }
 
 /// What is known of a row module that may be compiled.
@@ -91,9 +135,31 @@ impl Memory {
     }
 }
 
+/// Bytes of a row with these fields.
+pub(super) fn row_bytes(fields: &[Field]) -> usize {
+    fields.iter().map(|field| field.bytes()).sum()
+}
+
 impl Reading {
-    pub(super) fn row_bytes(&self) -> usize {
-        self.fields.iter().map(|field| field.bytes()).sum()
+    /// Takes the fields as the world declares them, if `turn` can carry them.
+    pub(super) fn declare(&mut self, row: &Row) -> Result<(), RowError> {
+        let (found, bytes) = (names(&self.fields), row_bytes(&self.fields));
+        let other = |declared| RowError::Row {
+            found: format!("{found}: {bytes} bytes"),
+            declared,
+        };
+        match row {
+            Row::Bytes(declared) if *declared == bytes => Ok(()),
+            Row::Bytes(declared) => Err(other(format!("{declared} bytes"))),
+            Row::Fields(fields) => {
+                let carried: Vec<Field> = fields.iter().map(|field| field.carried()).collect();
+                if carried != self.fields {
+                    return Err(other(names(fields)));
+                }
+                self.fields.clone_from(fields);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn imports(&self, name: &str) -> bool {
@@ -130,7 +196,7 @@ fn imported(name: &str) -> Option<(&'static [ValType], &'static [ValType])> {
         "random" | "tick" | "id" => (&[], &[I64]),
         "parameter" => (&[I32], &[ValType::F64]),
         "die" | "sleep" => (&[], &[]),
-        "put_i32" => (&[I32, I32], &[]),
+        "put_i8" | "put_i16" | "put_i32" => (&[I32, I32], &[]),
         "put_i64" => (&[I32, I64], &[]),
         "put_f32" => (&[I32, ValType::F32], &[]),
         "put_f64" => (&[I32, ValType::F64], &[]),
