@@ -1,8 +1,9 @@
-//! Sandboxed code: messages, wakings, hot swaps, a Lisp, a console, and a hostile neighbour.
+//! Sandboxed code: messages, wakings, hot swaps, a Lisp, a console, rows of agents, and a hostile neighbour.
 //!
 //! Rows 3 and 4 of the numbers to reach. Each group has the id `medium`, a VC in a runtime with everything
 //! in place; `engine` is the same parts without a runtime around them, and where there is one, `wasmtime`
-//! the same part called by wasmtime itself, `native` a native behaviour. What is shown is CPU time of the
+//! the same part called by wasmtime itself, `native` a native behaviour. `rows` is the turn of one agent: in
+//! batches, in batches of one (an entry from outside for each), and each on an instance of its own. What is shown is CPU time of the
 //! whole process; `thrpt` is CPU time per message. `beside_a_hostile` is on the wall and prints one JSON
 //! line per figure: what honest VCs answer alone, and beside one that never comes back.
 //! `cargo bench -p benches --bench sandbox -- warm_message` measures one group alone.
@@ -17,6 +18,7 @@ use adapters::wasm::Engine;
 use benches::bare::Bare;
 use benches::beside::{Company, Served};
 use benches::parts;
+use benches::rows::{Walkers, walker, writing_walker};
 use benches::sandboxed::{FUEL, One, body, bring, call, engine, pieces, start};
 use benches::sleepers::{asleep, born, crowd, told, woken};
 use benches::time::{CpuTime, Stopwatch};
@@ -304,6 +306,40 @@ fn chip8_frame(criterion: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+fn rows(criterion: &mut Criterion<CpuTime>) {
+    const ROWS: usize = 10_000;
+    const ALONE: usize = 100;
+    let mut group = group(criterion, "rows", ROWS as u64);
+    let (code, ticks) = (walker(), 10);
+    let [mut native, mut sandboxed] = [Walkers::new(ROWS), Walkers::new(ROWS)];
+    let mut runner = code.runner().expect("it begins");
+    for _ in 0..ticks {
+        native.native();
+        sandboxed.sandboxed(&mut runner);
+    }
+    assert_eq!(native.rows, sandboxed.rows, "the contenders walk elsewhere");
+    here(&mut group, "native", || native.native());
+    here(&mut group, "batches", || sandboxed.sandboxed(&mut runner));
+    let mut alone = code.runner_of(1).expect("it begins");
+    here(&mut group, "batches_of_1", || {
+        sandboxed.sandboxed(&mut alone);
+    });
+    for bytes in [64, 1_024, 65_536] {
+        let mut runner = writing_walker(bytes).runner().expect("it begins");
+        here(
+            &mut group,
+            &format!("batches_writing_{bytes}_bytes"),
+            || {
+                sandboxed.sandboxed(&mut runner);
+            },
+        );
+    }
+    let mut few = Walkers::new(ALONE);
+    group.throughput(Throughput::Elements(ALONE as u64));
+    here(&mut group, "one_by_one", || few.one_by_one(&code));
+    group.finish();
+}
+
 #[derive(Debug, Serialize)]
 struct Figure {
     name: &'static str,
@@ -401,6 +437,7 @@ fn main() {
     hot_swap(&mut criterion);
     lisp_eval(&mut criterion);
     chip8_frame(&mut criterion);
+    rows(&mut criterion);
     criterion.final_summary();
     beside_a_hostile();
 }

@@ -5,7 +5,7 @@
 //! [`medium`], a runtime with grants, contacts, purses and bounds in place; [`peer`], ractor, an actor
 //! per VC; and [`floor`], a Tokio task with a bounded channel per VC and nothing else. Sandboxed code is
 //! measured in [`sandboxed`] VCs, in the engine alone, and called by wasmtime itself, [`bare`]; the
-//! [`parts`] are the same.
+//! [`parts`] are the same. [`rows`] of agents are turned natively and by sandboxed code.
 
 pub mod bare;
 pub mod beside;
@@ -14,6 +14,7 @@ pub mod medium;
 pub mod memory;
 pub mod parts;
 pub mod peer;
+pub mod rows;
 pub mod sandboxed;
 pub mod sleepers;
 pub mod time;
