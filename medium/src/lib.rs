@@ -14,6 +14,7 @@ pub mod node;
 pub mod openapi;
 pub mod parts;
 pub mod pod_store;
+pub mod rows;
 pub mod server;
 pub mod spawn;
 pub mod stop;

@@ -2,9 +2,8 @@
 //!
 //! Read in this order: [`model`] (what a modeller writes), [`agent`] and [`params`] (how agents and parameters are
 //! declared), [`world`] (what a world is made of), [`cohort`] (VCs of one behaviour, kept as columns), [`turn`] (what one
-//! may do), [`near`], [`patches`], [`links`] and [`mail`] (whom it sees, what hosts it, whom it knows and writes to), [`tick`] and [`random`] (when,
-//! may do), [`near`], [`patches`], [`mail`] and [`board`] (whom it sees, what hosts it, whom it writes to, where there is room), [`tick`] and [`random`] (when,
-//! and with which randomness), [`run`] and [`live`] (a world that runs, can be saved, digested and looked into).
+//! may do), [`near`], [`patches`], [`board`], [`links`] and [`mail`] (whom it sees, what hosts it, where there is room, whom it
+//! knows and writes to), [`tick`] and [`random`] (when, and with which randomness), [`run`] and [`live`] (a world that runs, can be saved, digested and looked into).
 //!
 //! The same seed gives the same digest for any number of threads, with rows as columns or each on its own, straight
 //! through or resumed, looked at or not.
@@ -41,14 +40,13 @@ pub mod turn;
 pub mod world;
 
 pub mod data;
-pub mod money;
 pub mod plot;
 
 /// What a model needs.
 pub mod prelude {
     pub use crate::agent::Agent;
-    pub use crate::code::Code;
     pub use crate::board::Board;
+    pub use crate::code::Code;
     pub use crate::cohort::Cohort;
     pub use crate::ids::AgentId;
     pub use crate::links::Links;

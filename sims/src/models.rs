@@ -5,9 +5,9 @@ use crate::model::ModelInfo;
 pub mod cats;
 pub mod flocking;
 pub mod forestfire;
+pub mod limbs;
 pub mod money;
 pub mod schelling;
-pub mod limbs;
 pub mod wolfsheep;
 
 /// All of them.
