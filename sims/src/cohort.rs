@@ -1,7 +1,5 @@
 //! A cohort: VCs of one behaviour, kept as columns, each with an address of its own.
 
-use std::collections::BTreeMap;
-
 use crate::agent::{Agent, Columns as _, View as _, Window};
 use crate::bytes::{Damaged, Reader};
 use crate::code::{self, Code};
@@ -12,6 +10,12 @@ use crate::space::{Lattice, Spot};
 use crate::store::{Hosting, Rows, Store};
 use crate::tick::{Phase, Tick};
 use crate::turn::{Said, Turn};
+
+mod sleepers;
+mod turns;
+
+use sleepers::Sleepers;
+use turns::{cut, run};
 
 /// What the id of a dead row is until the row is removed.
 const GONE: u64 = u64::MAX;
@@ -38,45 +42,6 @@ pub struct Cohort<A: Agent> {
     pub(crate) to: Vec<u32>,
     pub(crate) spare: A::Columns,
     pub(crate) spare_ids: Vec<u64>,
-}
-
-/// Who takes no turns now.
-#[derive(Debug, Default)]
-struct Sleepers {
-    /// A bit for each slot; empty if nobody sleeps.
-    bits: Vec<u64>,
-    count: usize,
-    /// Who wakes by itself, and when.
-    timers: BTreeMap<u64, Vec<AgentId>>,
-}
-
-impl Sleepers {
-    fn sleeps(&self, slot: usize) -> bool {
-        self.bits
-            .get(slot / 64)
-            .is_some_and(|word| word >> (slot % 64) & 1 == 1)
-    }
-
-    fn lay(&mut self, slot: usize) {
-        if self.bits.len() <= slot / 64 {
-            self.bits.resize(slot / 64 + 1, 0);
-        }
-        let bit = 1 << (slot % 64);
-        let word = &mut self.bits[slot / 64];
-        self.count += usize::from(*word & bit == 0);
-        *word |= bit;
-    }
-
-    fn wake(&mut self, slot: usize) {
-        if let Some(word) = self.bits.get_mut(slot / 64) {
-            let bit = 1 << (slot % 64);
-            self.count -= usize::from(*word & bit != 0);
-            *word &= !bit;
-        }
-        if self.count == 0 {
-            self.bits.clear();
-        }
-    }
 }
 
 impl<A: Agent> Cohort<A> {
@@ -610,84 +575,6 @@ fn note(id: u64, groups: usize, of: impl Fn() -> usize, to: &mut Vec<u32>, start
     )]
     to.push(group as u32);
     starts[group + 2] += 1;
-}
-
-/// Rows cut into pieces of at most `every`, with where they begin and end.
-fn cut<A, W: Window<A>>(rows: W, len: usize, every: usize) -> Vec<(usize, usize, W)> {
-    let mut pieces = Vec::with_capacity(len.div_ceil(every));
-    let mut rest = rows;
-    let mut from = 0;
-    while from < len {
-        let to = (from + every).min(len);
-        let (piece, others) = rest.split_at(to - from);
-        pieces.push((from, to, piece));
-        rest = others;
-        from = to;
-    }
-    pieces
-}
-
-#[inline]
-fn run<A: Agent, W: Window<A>, O: Outlets>(
-    phase: Phase,
-    mut rows: W,
-    ids: &[u64],
-    from: usize,
-    sleepers: &Sleepers,
-    turn: &(impl Fn(&mut A, &mut Turn<'_, A>, &mut O::Out) + Sync),
-) -> (Said<A>, O::Out) {
-    let mut said = Said::default();
-    let mut out = O::Out::default();
-    if sleepers.count == 0 {
-        for (at, &id) in ids.iter().enumerate() {
-            one(phase, &mut rows, id, at, from, &mut said, &mut out, turn);
-        }
-    } else {
-        // A piece begins at a multiple of 64, so that words of the sleepers can be skipped as wholes.
-        for (word, chunk) in ids.chunks(64).enumerate() {
-            let bits = sleepers.bits.get(from / 64 + word).copied().unwrap_or(0);
-            let mut awake = !bits;
-            if chunk.len() < 64 {
-                awake &= (1 << chunk.len()) - 1;
-            }
-            while awake != 0 {
-                let bit = awake.trailing_zeros() as usize;
-                awake &= awake - 1;
-                let at = word * 64 + bit;
-                one(
-                    phase, &mut rows, chunk[bit], at, from, &mut said, &mut out, turn,
-                );
-            }
-        }
-    }
-    (said, out)
-}
-
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the body of two loops")]
-fn one<A: Agent, Out>(
-    phase: Phase,
-    rows: &mut impl Window<A>,
-    id: u64,
-    at: usize,
-    from: usize,
-    said: &mut Said<A>,
-    out: &mut Out,
-    turn: &(impl Fn(&mut A, &mut Turn<'_, A>, &mut Out) + Sync),
-) {
-    if id == GONE {
-        return;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "slots have 32 bits")]
-    let slot = (from + at) as u32;
-    let mut row = rows.get(at);
-    let mut vc = Turn::new(phase, AgentId(id), slot, said);
-    turn(&mut row, &mut vc, out);
-    let dead = vc.dead;
-    rows.set(at, row);
-    if dead {
-        said.dead.push(slot);
-    }
 }
 
 /// Ends the run with an error that says why.
