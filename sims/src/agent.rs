@@ -22,11 +22,24 @@ pub trait Agent: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 's
     fn leaves(&self, out: &mut Vec<Leaf>);
 }
 
+/// What a field says of where its row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing.
+    No,
+    /// It is a point of a plane.
+    Point,
+    /// It is a spot of a lattice.
+    Spot,
+}
+
 /// What is known of a field.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldInfo {
     /// Its name.
     pub name: &'static str,
+    /// Whether it says where its row is.
+    pub place: Place,
     /// What stands behind the name for each of its leaves: `[""]`, or `["x", "y"]`.
     pub leaves: &'static [&'static str],
 }
@@ -225,6 +238,7 @@ macro_rules! agent {
                 const FIELDS: &'static [$crate::agent::FieldInfo] = &[$(
                     $crate::agent::FieldInfo {
                         name: stringify!($field),
+                        place: <$type as $crate::field::Field>::PLACE,
                         leaves: <$type as $crate::field::Field>::LEAVES,
                     }
                 ),*];

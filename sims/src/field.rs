@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::agent::Place;
 use crate::bytes::{Damaged, Reader};
 use crate::space::{P2, Spot, V2};
 
@@ -45,6 +46,8 @@ impl std::fmt::Display for Leaf {
 pub trait Field: Copy + PartialEq + Debug + Default + Send + Sync + 'static {
     /// The names of its leaves: one empty name for a plain number, `x` and `y` for a point.
     const LEAVES: &'static [&'static str];
+    /// Whether it says where its row is.
+    const PLACE: Place = Place::No;
     /// Its bytes, little endian, always as many.
     fn write(self, out: &mut Vec<u8>);
     /// The same back.
@@ -148,9 +151,10 @@ const NUMBERED: &[&str] = &[
 ];
 
 macro_rules! pair {
-    ($($type:ident),*) => { $(
+    ($($type:ident $place:ident),*) => { $(
         impl Field for $type {
             const LEAVES: &'static [&'static str] = &["x", "y"];
+            const PLACE: Place = Place::$place;
 
             #[inline]
             fn write(self, out: &mut Vec<u8>) {
@@ -168,10 +172,11 @@ macro_rules! pair {
         }
     )* };
 }
-pair!(P2, V2);
+pair!(P2 Point, V2 No);
 
 impl Field for Spot {
     const LEAVES: &'static [&'static str] = &[""];
+    const PLACE: Place = Place::Spot;
 
     #[inline]
     fn write(self, out: &mut Vec<u8>) {

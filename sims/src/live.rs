@@ -124,6 +124,10 @@ pub struct CohortInfo {
     pub len: usize,
     /// Their fields.
     pub fields: &'static [FieldInfo],
+    /// The leaves of a row of which nothing is said: of which kind each is.
+    pub blank: Vec<Leaf>,
+    /// Width and height, if they are the patches of a lattice.
+    pub lattice: Option<(u32, u32)>,
 }
 
 /// A world that runs.

@@ -92,6 +92,7 @@ pub struct ModelInfo {
     /// The names of its presets.
     pub presets: &'static [&'static str],
     params: fn() -> Vec<ParamInfo>,
+    resolve: fn(&Setting) -> Result<Vec<Value>, RunError>,
     begin: fn(&Setting) -> Began,
     load: fn(&Loaded<'_>, Hosting) -> Began,
 }
@@ -104,12 +105,40 @@ type Began = Result<Box<dyn Live>, RunError>;
 pub struct Setting {
     /// The preset whose values are taken first.
     pub preset: Option<String>,
+    /// How many agents there are at first, at the density of the preset; none for as many as the preset says.
+    pub agents: Option<u64>,
     /// Parameters and their values, in the order in which they are given; the last of one name counts.
     pub set: Vec<(String, Value)>,
     /// Whose randomness.
     pub seed: u64,
     /// How rows are kept.
     pub hosting: Hosting,
+}
+
+impl Setting {
+    /// A model with these parameters: those of the preset, then the number of agents, then the single values, which have
+    /// the last word.
+    ///
+    /// # Errors
+    /// [`RunError`]: no such preset, or a wrong parameter.
+    pub fn model<M: Model>(&self) -> Result<M, RunError> {
+        let mut model = M::defaults();
+        if let Some(name) = &self.preset
+            && !model.preset(name)
+        {
+            return Err(RunError::Preset {
+                name: name.clone(),
+                known: M::PRESETS,
+            });
+        }
+        if let Some(agents) = self.agents {
+            crate::params::scale(&mut model, M::NAME, agents)?;
+        }
+        for (name, value) in &self.set {
+            model.set(name, value)?;
+        }
+        Ok(model)
+    }
 }
 
 impl ModelInfo {
@@ -122,6 +151,7 @@ impl ModelInfo {
             steps: M::STEPS,
             presets: M::PRESETS,
             params: M::infos,
+            resolve: |setting| Ok(setting.model::<M>()?.values()),
             begin: |setting| Ok(Box::new(Run::<M>::begin(setting)?)),
             load: |loaded, hosting| Ok(Box::new(Run::<M>::load(loaded, hosting)?)),
         }
@@ -130,6 +160,14 @@ impl ModelInfo {
     /// What is known of its parameters.
     pub fn params(&self) -> Vec<ParamInfo> {
         (self.params)()
+    }
+
+    /// The value of each parameter, in the order of [`Self::params`], without building a world.
+    ///
+    /// # Errors
+    /// [`RunError`]: no such preset, or a wrong parameter.
+    pub fn resolve(&self, setting: &Setting) -> Result<Vec<Value>, RunError> {
+        (self.resolve)(setting)
     }
 
     /// Builds a world.

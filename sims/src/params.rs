@@ -27,6 +27,22 @@ impl fmt::Display for Value {
     }
 }
 
+impl Value {
+    /// From JSON. Lists, objects and nothing at all become their text, which is good for parameters that are text.
+    pub fn from_json(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Bool(value) => Self::Bool(*value),
+            serde_json::Value::String(text) => Self::Text(text.clone()),
+            serde_json::Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+                (Some(value), _) => Self::U64(value),
+                (None, Some(value)) => Self::F64(value),
+                (None, None) => Self::Text(number.to_string()),
+            },
+            other => Self::Text(other.to_string()),
+        }
+    }
+}
+
 impl From<&Value> for serde_json::Value {
     fn from(value: &Value) -> Self {
         match value {
@@ -53,6 +69,33 @@ pub struct ParamInfo {
     pub range: Option<(Value, Value)>,
     /// Whether it shapes the world when it is built, so that it cannot change while the world runs.
     pub fixed: bool,
+    /// What becomes of it when a run is given another number of agents.
+    pub grows: Grows,
+}
+
+/// What becomes of a parameter when a run is given another number of agents (`--agents`), so that the world keeps its density.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grows {
+    /// Nothing.
+    #[default]
+    Not,
+    /// A number of agents: it grows as they do.
+    Count,
+    /// The side of a square: it grows as the root of their number. Where no parameter counts agents they are the patches,
+    /// as many as the square of the sides says.
+    Side,
+}
+
+impl Grows {
+    /// From what stands behind the unit in [`params!`](crate::params!).
+    #[doc(hidden)]
+    pub fn of(word: &str) -> Self {
+        match word {
+            "agents" => Self::Count,
+            "side" => Self::Side,
+            _ => Self::Not,
+        }
+    }
 }
 
 /// A wrong parameter.
@@ -88,6 +131,12 @@ pub enum ParamError {
         /// The nearest that is good.
         nearest: Value,
     },
+    /// No parameter says how many agents there are.
+    #[error("no parameter of `{model}` counts its agents")]
+    Uncounted {
+        /// Of which model.
+        model: &'static str,
+    },
     /// It cannot change while the world runs.
     #[error("`{name}` shapes the world when it is built and cannot change afterwards")]
     Fixed {
@@ -102,6 +151,7 @@ impl ParamError {
         match self {
             Self::Unknown { nearest, .. } => nearest.map(|name| format!("is it `{name}`?")),
             Self::Type { .. } => None,
+            Self::Uncounted { .. } => Some("set its parameters one by one".to_owned()),
             Self::Range { name, nearest, .. } => {
                 Some(format!("the nearest that it can be: {name}={nearest}"))
             }
@@ -317,8 +367,80 @@ fn distance(a: &str, b: &str) -> usize {
     line[b.len()]
 }
 
+/// Gives a model another number of agents, at the density that it has: parameters that count agents keep their shares of
+/// the whole (the largest remainders are rounded up), sides grow as the root of the number.
+///
+/// # Errors
+/// [`ParamError::Uncounted`], or the [`ParamError`] of a value that goes out of range.
+pub fn scale<P: Params>(
+    params: &mut P,
+    model: &'static str,
+    agents: u64,
+) -> Result<(), ParamError> {
+    let infos = P::infos();
+    let values = params.values();
+    let of = |grows| {
+        let known = infos.iter().zip(&values);
+        known.filter(move |(info, _)| info.grows == grows)
+    };
+    let count = |value: &Value| match value {
+        Value::U64(count) => *count,
+        Value::F64(_) | Value::Bool(_) | Value::Text(_) => 0,
+    };
+    let side = |value: &Value| match value {
+        Value::U64(side) => *side as f64,
+        Value::F64(side) => *side,
+        Value::Bool(_) | Value::Text(_) => 0.0,
+    };
+    let now: Vec<(&str, u64)> = of(Grows::Count)
+        .map(|(info, value)| (info.name, count(value)))
+        .collect();
+    let total: u128 = now.iter().map(|(_, count)| u128::from(*count)).sum();
+    let before = if now.is_empty() {
+        of(Grows::Side)
+            .map(|(_, value)| side(value))
+            .fold(1.0, |area, side| area * side * side)
+    } else {
+        total as f64
+    };
+    if before == 0.0 || of(Grows::Count).chain(of(Grows::Side)).next().is_none() {
+        return Err(ParamError::Uncounted { model });
+    }
+    let mut given = 0;
+    let mut rest = Vec::new();
+    for (name, count) in now {
+        let whole = u128::from(count) * u128::from(agents);
+        let share = u64::try_from(whole / total).unwrap_or(u64::MAX);
+        given += share;
+        rest.push((std::cmp::Reverse(whole % total), name, share));
+    }
+    // The largest remainders first; equal ones in the order of declaration, as sorting is stable.
+    rest.sort_by_key(|(remainder, ..)| *remainder);
+    for (at, (_, name, share)) in rest.into_iter().enumerate() {
+        let more = u64::from((at as u64) < agents.saturating_sub(given));
+        params.set(name, &Value::U64(share + more))?;
+    }
+    let factor = (agents as f64 / before).sqrt();
+    for (info, value) in of(Grows::Side) {
+        let grown = side(value) * factor;
+        let grown = match value {
+            // A square of patches has whole sides, and at least one patch.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "out of range is refused"
+            )]
+            Value::U64(_) => Value::U64(grown.round().max(1.0) as u64),
+            Value::F64(_) | Value::Bool(_) | Value::Text(_) => Value::F64(grown),
+        };
+        params.set(info.name, &grown)?;
+    }
+    Ok(())
+}
+
 /// Declares the parameters of a model, each in a line: name, type, default, range, unit; `fixed` where a value shapes the
-/// world when it is built. Presets name several values at once.
+/// world when it is built, `agents` where it moreover counts agents, `side` where it is the side of their square (see
+/// [`Grows`](crate::params::Grows)). Presets name several values at once.
 ///
 /// ```
 /// use sims::prelude::*;
@@ -327,7 +449,7 @@ fn distance(a: &str, b: &str) -> usize {
 ///     /// Birds that fly as their neighbours do.
 ///     pub struct Flocking {
 ///         /// How many birds.
-///         birds: u64 = 400, 1..=100_000_000, "birds", fixed;
+///         birds: u64 = 400, 1..=100_000_000, "birds", agents;
 ///         /// How far a bird sees.
 ///         vision: f64 = 15.0, 0.1..=1_000.0, "m";
 ///     }
@@ -368,7 +490,8 @@ macro_rules! params {
                     unit: $unit,
                     default: $crate::params::Param::value(&<$type>::from($default)),
                     range: <$type as $crate::params::Param>::range(&$range),
-                    fixed: false $( || stringify!($fixed) == "fixed" )?,
+                    fixed: false $( || ["fixed", "agents", "side"].contains(&stringify!($fixed)) )?,
+                    grows: $crate::params::Grows::of(concat!("", $( stringify!($fixed) )?)),
                 } ),*]
             }
 
@@ -401,4 +524,39 @@ macro_rules! params {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::flocking::Flocking;
+    use crate::models::wolfsheep::WolfSheep;
+
+    #[test]
+    fn more_agents_have_as_much_room_each() {
+        let mut birds = Flocking::defaults();
+        scale(&mut birds, "flocking", 40_000).unwrap();
+        assert_eq!((birds.birds, birds.side), (40_000, 1_500.0));
+        let mut pasture = WolfSheep::defaults();
+        scale(&mut pasture, "wolfsheep", 15_001).unwrap();
+        // Two thirds of 15001 are 10000.67: the larger remainder is rounded up.
+        assert_eq!(
+            (pasture.sheep, pasture.wolves, pasture.side),
+            (10_001, 5_000, 316)
+        );
+    }
+
+    #[test]
+    fn a_number_of_agents_is_checked_as_every_value_is() {
+        let error = scale(&mut Flocking::defaults(), "flocking", u64::MAX).unwrap_err();
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("the nearest that it can be: birds=100000000")
+        );
+        let error = scale(&mut Flocking::defaults(), "flocking", 0).unwrap_err();
+        assert!(
+            matches!(error, ParamError::Range { name: "birds", .. }),
+            "{error}"
+        );
+    }
 }

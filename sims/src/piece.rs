@@ -62,6 +62,12 @@ pub trait Members: Send {
     fn is_ground(&self) -> bool {
         false
     }
+    /// The leaves of a row of which nothing is said: of which kind each is.
+    fn blank(&self) -> Vec<Leaf>;
+    /// Width and height, if they are the patches of a lattice.
+    fn lattice(&self) -> Option<(u32, u32)> {
+        None
+    }
     /// All of them in the order of their addresses: the address and the leaves of the fields.
     fn each(&mut self, see: &mut dyn FnMut(AgentId, &[Leaf]));
     /// The bytes of one; none if it is not here.
@@ -156,6 +162,10 @@ impl<A: Agent> Members for Cohort<A> {
         self.len()
     }
 
+    fn blank(&self) -> Vec<Leaf> {
+        leaves_of(A::default())
+    }
+
     fn each(&mut self, see: &mut dyn FnMut(AgentId, &[Leaf])) {
         let mut leaves = Vec::new();
         self.in_order(|id, row, _| {
@@ -236,6 +246,15 @@ impl<A: Agent> Members for Patches<A> {
 
     fn is_ground(&self) -> bool {
         true
+    }
+
+    fn blank(&self) -> Vec<Leaf> {
+        leaves_of(A::default())
+    }
+
+    fn lattice(&self) -> Option<(u32, u32)> {
+        let lattice = Patches::lattice(self);
+        Some((lattice.width(), lattice.height()))
     }
 
     fn each(&mut self, see: &mut dyn FnMut(AgentId, &[Leaf])) {

@@ -35,19 +35,7 @@ impl<M: Model> Run<M> {
     /// # Errors
     /// [`RunError`]: a wrong parameter or preset, or a world that cannot be built.
     pub fn begin(setting: &Setting) -> Result<Self, RunError> {
-        let mut model = M::defaults();
-        if let Some(name) = &setting.preset
-            && !model.preset(name)
-        {
-            return Err(RunError::Preset {
-                name: name.clone(),
-                known: M::PRESETS,
-            });
-        }
-        for (name, value) in &setting.set {
-            model.set(name, value)?;
-        }
-        Self::of(model, setting.seed, setting.hosting)
+        Self::of(setting.model()?, setting.seed, setting.hosting)
     }
 
     /// Builds the world of a model with these parameters.
@@ -313,6 +301,8 @@ impl<M: Model> Live for Run<M> {
                     kind: members.kind(),
                     len: members.len(),
                     fields: members.fields(),
+                    blank: members.blank(),
+                    lattice: members.lattice(),
                 })
             })
             .collect()

@@ -70,9 +70,9 @@ params! {
     /// that are put together from parts of both.
     pub struct Cats {
         /// How many cats there are at first.
-        cats: u64 = 400_u64, 0..=10_000_000, "cats", fixed;
+        cats: u64 = 400_u64, 0..=10_000_000, "cats", agents;
         /// The side of the torus.
-        side: f64 = 150.0, 1.0..=1e6, "m", fixed;
+        side: f64 = 150.0, 1.0..=1e6, "m", side;
         /// How many variants there are at first of what belongs in each place of a body.
         variants: u64 = 12_u64, 1..=60_000, "variants", fixed;
         /// How far a cat sees; half the diagonal of the torus is everybody.

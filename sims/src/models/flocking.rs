@@ -16,9 +16,9 @@ params! {
     /// Birds on a torus steer towards their neighbours, as they do, and away from those too near.
     pub struct Flocking {
         /// How many birds.
-        birds: u64 = 400_u64, 1..=100_000_000, "birds", fixed;
+        birds: u64 = 400_u64, 1..=100_000_000, "birds", agents;
         /// The side of the torus.
-        side: f64 = 150.0, 1.0..=1e6, "m", fixed;
+        side: f64 = 150.0, 1.0..=1e6, "m", side;
         /// How far a bird sees.
         vision: f64 = 15.0, 0.1..=1e4, "m";
         /// How far it flies in a tick.

@@ -25,7 +25,7 @@ params! {
     /// A fire goes from tree to tree: each burns for a tick and sets fire to the four trees beside it.
     pub struct ForestFire {
         /// The side of the forest.
-        side: u32 = 500_u32, 1..=60_000, "plots", fixed;
+        side: u32 = 500_u32, 1..=60_000, "plots", side;
         /// How likely a plot has a tree.
         density: f64 = 0.9, 0.0..=1.0, "probability", fixed;
     }

@@ -63,7 +63,7 @@ params! {
     /// the hungry ones find others.
     pub struct Limbs {
         /// How many robots.
-        robots: u64 = 1_000_u64, 1..=100_000_000, "robots", fixed;
+        robots: u64 = 1_000_u64, 1..=100_000_000, "robots", agents;
         /// How many stations.
         stations: u64 = 8_u64, 1..=10_000, "stations", fixed;
         /// What all stations but one can feed; with 1 or more, each of them can be missed.

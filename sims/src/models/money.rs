@@ -17,7 +17,7 @@ params! {
     /// its distribution tends to the exponential one.
     pub struct Money {
         /// How many trade.
-        traders: u64 = 1_000_u64, 1..=100_000_000, "traders", fixed;
+        traders: u64 = 1_000_u64, 1..=100_000_000, "traders", agents;
         /// What everyone begins with.
         money: u64 = 10_u64, 0..=1_000_000, "units", fixed;
     }

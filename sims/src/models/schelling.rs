@@ -16,9 +16,9 @@ params! {
     /// People of two groups move house until enough of their neighbours are of their own.
     pub struct Schelling {
         /// The side of the town.
-        side: u32 = 100_u32, 1..=60_000, "homes", fixed;
+        side: u32 = 100_u32, 1..=60_000, "homes", side;
         /// How many people there are.
-        people: u64 = 8_000_u64, 0..=1_000_000_000, "people", fixed;
+        people: u64 = 8_000_u64, 0..=1_000_000_000, "people", agents;
         /// How far they look around, in each direction.
         radius: u32 = 2_u32, 1..=1_000, "homes";
         /// With how many neighbours of their own group they stay.

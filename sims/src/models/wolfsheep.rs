@@ -20,11 +20,11 @@ params! {
     /// Wolves eat sheep, sheep eat grass, grass grows again; all three may live on, or not.
     pub struct WolfSheep {
         /// The side of the pasture.
-        side: u32 = 100_u32, 1..=60_000, "patches", fixed;
+        side: u32 = 100_u32, 1..=60_000, "patches", side;
         /// How many sheep there are at first.
-        sheep: u64 = 1_000_u64, 0..=100_000_000, "sheep", fixed;
+        sheep: u64 = 1_000_u64, 0..=100_000_000, "sheep", agents;
         /// How many wolves there are at first.
-        wolves: u64 = 500_u64, 0..=100_000_000, "wolves", fixed;
+        wolves: u64 = 500_u64, 0..=100_000_000, "wolves", agents;
         /// In how many ticks grass is there again.
         regrow: u32 = 10_u32, 1..=60_000, "ticks";
         /// How likely a sheep has a lamb in a tick.
