@@ -14,6 +14,7 @@ mod part;
 mod persist;
 mod pod;
 mod recipe;
+mod sim;
 mod task;
 
 pub(crate) use global::Global;
@@ -22,6 +23,7 @@ pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upg
 pub(crate) use persist::Persist;
 pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
 pub(crate) use recipe::{Init, Recipe, RecipeKind};
+pub(crate) use sim::Sim;
 pub(crate) use task::{Allow, Permissions, Task, TaskKind};
 
 /// A node of the medium, and the verbs to talk to it.
@@ -183,6 +185,10 @@ pub(crate) enum Verb {
         after_long_help = "Examples:\n  medium task plan ./both\n  medium task run ./both\n  medium task resume both-1"
     )]
     Task(Task),
+    /// Worlds: many agents under one seed, run, swept, verified
+    #[command(after_long_help = "Examples:\n  medium sim ls\n  \
+            medium sim run flocking --agents 100000 --steps 100 --seed 42")]
+    Sim(Sim),
     /// Write a folder to begin with: a part, or an agent
     #[command(after_long_help = "Examples:\n  medium new part limb --lang wat\n  \
         medium new part filter --lang rust\n  medium new agent helper --lang lisp")]

@@ -22,6 +22,7 @@ mod pod;
 mod recipe;
 mod send;
 mod show;
+mod sim;
 mod spawn;
 mod stream;
 mod task;
@@ -92,6 +93,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Pod(options) => pod::pod(context, options.kind).await,
         Verb::Recipe(options) => recipe::recipe(context, options.kind).await,
         Verb::Task(options) => task::task(context, options.kind).await,
+        Verb::Sim(options) => sim::sim(context, &options),
         Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
         // `main` runs them before there is a thread.

@@ -16,9 +16,11 @@
 pub mod agent;
 pub mod board;
 pub mod bytes;
+pub mod cli;
 pub mod code;
 pub mod cohort;
 pub mod crew;
+pub mod drive;
 pub mod field;
 pub mod ids;
 pub mod links;

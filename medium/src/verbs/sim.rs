@@ -1,0 +1,35 @@
+//! `sim`: worlds, by the command line that every model's crate has.
+
+use anyhow::Result;
+use sims::cli::{Env, Failure, Flags, Printer, run};
+use sims::models::MODELS;
+
+use super::Context;
+use crate::cli::Sim;
+use crate::printer::Closed;
+use crate::report::Said;
+
+/// How the verbs are called in hints.
+const PROGRAM: &str = "medium sim";
+
+/// Does what a verb of `sim` says.
+pub(crate) fn sim(context: Context<'_>, options: &Sim) -> Result<()> {
+    let global = context.global;
+    let env = Env {
+        models: MODELS,
+        program: PROGRAM,
+        printer: Printer::new(Flags {
+            json: global.json,
+            quiet: global.quiet,
+            no_color: global.no_color,
+            no_progress: options.no_progress,
+        }),
+    };
+    // A world runs on threads of its own, and waits for nothing that the executor has.
+    match tokio::task::block_in_place(|| run(options, &env)) {
+        Ok(()) => Ok(()),
+        Err(Failure::Closed) => Err(Closed.into()),
+        Err(Failure::Said) => Err(Said.into()),
+        Err(Failure::Refused(refusal)) => Err((*refusal).into()),
+    }
+}

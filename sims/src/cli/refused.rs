@@ -1,0 +1,54 @@
+//! Errors of worlds as they are shown: a code, what failed, the way out.
+
+use genesis::refusal::{Code, Refusal};
+
+use super::Failure;
+use crate::live::RunError;
+use crate::params::ParamError;
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let code = match &error {
+            RunError::Param(ParamError::Unknown { .. } | ParamError::Uncounted { .. })
+            | RunError::Preset { .. }
+            | RunError::Cohort { .. }
+            | RunError::Nobody { .. } => Code::Unknown,
+            RunError::Param(
+                ParamError::Type { .. } | ParamError::Range { .. } | ParamError::Fixed { .. },
+            )
+            | RunError::Damaged(_)
+            | RunError::Other { .. }
+            | RunError::Unheard(_) => Code::Malformed,
+            RunError::Mailbox { .. } | RunError::Failed { .. } => Code::Fault,
+        };
+        let hint = error.hint();
+        hinted(Refusal::new(code, error.to_string()), hint).into()
+    }
+}
+
+/// With a hint, where there is one.
+pub(crate) fn hinted(refusal: Refusal, hint: Option<String>) -> Refusal {
+    match hint {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}
+
+/// What the operating system says about a file someone named; its text names the file.
+pub(crate) fn io(error: &std::io::Error) -> Refusal {
+    use std::io::ErrorKind as Kind;
+    let (code, hint) = match error.kind() {
+        Kind::NotFound => (Code::Unknown, "check the path"),
+        Kind::PermissionDenied => (Code::Denied, "check who may read and write there"),
+        Kind::AlreadyExists => (Code::Conflict, "name another one, or remove it first"),
+        Kind::StorageFull | Kind::QuotaExceeded => (Code::DiskFull, "make room, then try again"),
+        Kind::IsADirectory | Kind::NotADirectory | Kind::InvalidFilename | Kind::InvalidInput => {
+            (Code::Malformed, "check the path")
+        }
+        _ => (
+            Code::Io,
+            "the operating system refused; its log may say more",
+        ),
+    };
+    Refusal::new(code, error.to_string()).hint(hint)
+}
