@@ -3,17 +3,19 @@
 //! Four models with the parameters of the comparison of simulators by `JuliaDynamics`
 //! (`ABMFrameworksComparison`, `small` and `large`), and flocking and wolf-sheep at the density of `large` with ten
 //! thousand, a hundred thousand and a million agents at the start. The [`arrays`] are the limit: the same rules
-//! written by hand over arrays. `krabmaga`, with the feature `peers`, is the simulator of others in Rust.
+//! written by hand over arrays. The [`medium`]'s agents are VCs. `krabmaga`, with the feature `peers`, is the simulator of others in Rust.
 //!
 //! A contender's time counts from when its world is laid out to the end of the last step.
 
 use std::time::Duration;
 
+use crate::memory::peak_bytes;
 use crate::time::Stopwatch;
 
 pub mod arrays;
 #[cfg(feature = "peers")]
 pub mod krabmaga;
+pub mod medium;
 
 /// Birds on a torus; each sees the others within `vision` (Reynolds 1987, as in the comparison of simulators).
 #[derive(Clone, Copy, Debug)]
@@ -253,18 +255,27 @@ impl Mailbox {
 /// What a contender says about its run.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// Agents there were in each step, summed: what the time is divided by.
-    pub agent_steps: u64,
-    /// Most agents there were at once.
-    pub agents_max: u64,
+    /// What its steps took.
+    pub took: Took,
     /// What the contenders must agree on.
     pub seen: Seen,
     /// Digest of the last state, for the same contender on other threads; 0 where there is none.
     pub hash: u64,
-    /// CPU time of the steps, of all threads.
+}
+
+/// What the steps of a run took.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    /// Agents there were in each step, summed: what the time is divided by.
+    pub agent_steps: u64,
+    /// Most agents there were at once.
+    pub agents_max: u64,
+    /// CPU time, of all threads.
     pub cpu: Duration,
-    /// Time of the steps on the wall.
+    /// Time on the wall.
     pub wall: Duration,
+    /// Most memory the process ever had, in bytes; what is computed about the last state is not in it.
+    pub peak_bytes: u64,
 }
 
 /// What contenders must agree on, each model's own.
@@ -290,18 +301,6 @@ pub enum Seen {
     Burnt(u64),
     /// Mailbox: messages that were read.
     Read(u64),
-}
-
-impl Outcome {
-    /// CPU time in seconds.
-    pub fn cpu_s(&self) -> f64 {
-        self.cpu.as_secs_f64()
-    }
-
-    /// Time on the wall in seconds.
-    pub fn wall_s(&self) -> f64 {
-        self.wall.as_secs_f64()
-    }
 }
 
 impl Seen {
@@ -373,18 +372,22 @@ fn local_order(size: &Flocking, x: &[f64], y: &[f64], u: &[f64], v: &[f64]) -> f
     cosines / pairs
 }
 
-/// Measures the steps of a run, which says how many agents there were in each.
-///
-/// Returns the sum and the most of them, CPU time and time on the wall.
-pub fn timed(steps: u32, mut step: impl FnMut(u32) -> usize) -> (u64, u64, Duration, Duration) {
+/// Measures the steps of a run, which says after each how many agents have taken part in it and how many there are now.
+pub fn timed(steps: u32, mut step: impl FnMut(u32) -> (usize, usize)) -> Took {
     let watch = Stopwatch::start();
-    let (mut sum, mut most) = (0, 0);
+    let (mut agent_steps, mut agents_max) = (0, 0);
     for number in 0..steps {
-        let agents = step(number) as u64;
-        sum += agents;
-        most = most.max(agents);
+        let (agents, left) = step(number);
+        agent_steps += agents as u64;
+        agents_max = agents_max.max(agents.max(left) as u64);
     }
-    (sum, most, watch.cpu(), watch.wall())
+    Took {
+        agent_steps,
+        agents_max,
+        cpu: watch.cpu(),
+        wall: watch.wall(),
+        peak_bytes: peak_bytes(),
+    }
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn birds_fly_as_if_each_looked_at_all() {
         assert!((seen - wanted).abs() < 1e-6, "{seen} {wanted}");
     }
     assert_eq!(one.hash, arrays::flocking::run(&size, 3, 7).hash);
-    assert_eq!(one.agent_steps, 4_000);
+    assert_eq!(one.took.agent_steps, 4_000);
 }
 
 #[test]

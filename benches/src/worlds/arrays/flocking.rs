@@ -353,9 +353,9 @@ fn masked(sums: &mut [f64; LANES], values: &[f64; LANES], mask: &[u64; LANES]) {
 /// Runs a flock on so many threads.
 pub fn run(size: &Flocking, threads: usize, seed: u64) -> Outcome {
     let mut flock = Flock::new(size, seed);
-    let (agent_steps, agents_max, cpu, wall) = timed(size.steps, |_| {
+    let took = timed(size.steps, |_| {
         flock.step(threads);
-        flock.birds.id.len()
+        (flock.birds.id.len(), flock.birds.id.len())
     });
     let mut birds: Vec<usize> = (0..flock.birds.id.len()).collect();
     birds.sort_unstable_by_key(|&bird| flock.birds.id[bird]);
@@ -364,11 +364,8 @@ pub fn run(size: &Flocking, threads: usize, seed: u64) -> Outcome {
     let (u, v) = (column(&flock.birds.u), column(&flock.birds.v));
     let hash = |hash: u64, value: &f64| mix(hash ^ value.to_bits());
     Outcome {
-        agent_steps,
-        agents_max,
+        took,
         seen: Seen::order(size, &x, &y, &u, &v),
         hash: x.iter().chain(&y).fold(seed, hash),
-        cpu,
-        wall,
     }
 }

@@ -25,7 +25,7 @@ pub fn run(size: &ForestFire, seed: u64) -> Outcome {
         }
     }
     let mut caught = Vec::with_capacity(side);
-    let (agent_steps, agents_max, cpu, wall) = timed(size.steps, |_| {
+    let took = timed(size.steps, |_| {
         caught.clear();
         for &place in &burning {
             let place = place as usize;
@@ -38,17 +38,14 @@ pub fn run(size: &ForestFire, seed: u64) -> Outcome {
             places[place] = BURNT;
         }
         std::mem::swap(&mut burning, &mut caught);
-        side * side
+        (side * side, side * side)
     });
     let burnt: u64 = places.iter().map(|&place| u64::from(place == BURNT)).sum();
     Outcome {
-        agent_steps,
-        agents_max,
+        took,
         seen: Seen::Burnt(burnt),
         hash: places
             .iter()
             .fold(seed, |hash, &place| mix(hash ^ u64::from(place))),
-        cpu,
-        wall,
     }
 }

@@ -80,19 +80,16 @@ pub fn run(kind: &Mailbox, seed: u64) -> Outcome {
         inbox: Vec::new(),
         first: vec![0; BUCKET],
     };
-    let (agent_steps, agents_max, cpu, wall) = timed(kind.steps, |step| {
+    let took = timed(kind.steps, |step| {
         post.send(kind, seed, step);
-        post.read()
+        (post.read(), post.state.len())
     });
     Outcome {
-        agent_steps,
-        agents_max,
-        seen: Seen::Read(agent_steps),
+        took,
+        seen: Seen::Read(took.agent_steps),
         hash: post
             .state
             .iter()
             .fold(seed, |hash, &state| hash ^ mix(state)),
-        cpu,
-        wall,
     }
 }

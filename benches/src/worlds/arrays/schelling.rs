@@ -114,18 +114,15 @@ impl<const RADIUS: usize> Town<RADIUS> {
 
     fn run(size: &Schelling, seed: u64) -> Outcome {
         let mut town = Self::new(size, seed);
-        let (agent_steps, agents_max, cpu, wall) = timed(size.steps, |_| {
+        let took = timed(size.steps, |_| {
             town.step(size.wanted);
-            town.home.len()
+            (town.home.len(), town.home.len())
         });
         let homes = town.home.iter();
         Outcome {
-            agent_steps,
-            agents_max,
+            took,
             seen: Seen::Share(town.share()),
             hash: homes.fold(seed, |hash, &home| mix(hash ^ u64::from(home))),
-            cpu,
-            wall,
         }
     }
 }

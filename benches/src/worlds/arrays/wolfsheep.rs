@@ -392,6 +392,11 @@ impl<'a> World<'a> {
         on_threads(self.bands.chunks_mut(share).enumerate(), work);
     }
 
+    fn agents(&self) -> usize {
+        let (sheep, wolves) = self.alive();
+        sheep + wolves
+    }
+
     fn alive(&self) -> (usize, usize) {
         let sheep = self.bands.iter().map(|band| band.sheep_alive).sum();
         (sheep, self.bands.iter().map(|band| band.wolves.len()).sum())
@@ -416,10 +421,10 @@ fn on_threads<S: Send>(shares: impl ExactSizeIterator<Item = S>, work: impl Fn(S
 /// Runs a world on so many threads.
 pub fn run(size: &WolfSheep, threads: usize, seed: u64) -> Outcome {
     let mut world = World::new(size, seed);
-    let (agent_steps, agents_max, cpu, wall) = timed(size.steps, |step| {
-        let (sheep, wolves) = world.alive();
+    let took = timed(size.steps, |step| {
+        let agents = world.agents();
         world.step(step, threads);
-        sheep + wolves
+        (agents, world.agents())
     });
     let (sheep, wolves) = world.alive();
     let hash = |animal: &Animal| {
@@ -431,14 +436,11 @@ pub fn run(size: &WolfSheep, threads: usize, seed: u64) -> Outcome {
         sheep.chain(&band.wolves)
     });
     Outcome {
-        agent_steps,
-        agents_max: agents_max.max((sheep + wolves) as u64),
+        took,
         seen: Seen::Alive {
             sheep: sheep as u64,
             wolves: wolves as u64,
         },
         hash: animals.map(hash).fold(seed, u64::wrapping_add),
-        cpu,
-        wall,
     }
 }

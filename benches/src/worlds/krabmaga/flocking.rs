@@ -165,9 +165,9 @@ pub fn run(size: &Flocking, seed: u64) -> Outcome {
     };
     let mut schedule = Schedule::new();
     flock.init(&mut schedule);
-    let (agent_steps, agents_max, cpu, wall) = timed(size.steps, |_| {
+    let took = timed(size.steps, |_| {
         schedule.step(&mut flock);
-        schedule.events.len()
+        (schedule.events.len(), schedule.events.len())
     });
     let mut birds: Vec<Bird> = Vec::new();
     for (agent, _) in schedule.events.iter() {
@@ -179,14 +179,11 @@ pub fn run(size: &Flocking, seed: u64) -> Outcome {
     let u: Vec<f64> = column(|bird| bird.velocity.x);
     let v: Vec<f64> = column(|bird| bird.velocity.y);
     Outcome {
-        agent_steps,
-        agents_max,
+        took,
         seen: Seen::order(size, &x, &y, &u, &v),
         hash: x
             .iter()
             .chain(&y)
             .fold(seed, |hash, at| mix(hash ^ at.to_bits())),
-        cpu,
-        wall,
     }
 }

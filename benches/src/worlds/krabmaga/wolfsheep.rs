@@ -161,6 +161,12 @@ impl Meadow {
         }
     }
 
+    fn grow(&mut self) {
+        for grass in &mut self.grass {
+            *grass = grass.saturating_sub(1);
+        }
+    }
+
     fn schedule(&mut self, schedule: &mut Schedule, animal: Animal, time: f32) {
         if animal.wolf {
             self.wolves += 1;
@@ -204,13 +210,13 @@ impl State for Meadow {
         }
     }
 
-    fn update(&mut self, _step: u64) {
-        self.grass
-            .iter_mut()
-            .for_each(|grass| *grass = grass.saturating_sub(1));
+    fn update(&mut self, step: u64) {
+        // It is called once before the first step, too.
+        if step > 0 {
+            self.grow();
+        }
         self.grid.lazy_update();
     }
-
     fn reset(&mut self) {}
 
     fn as_any(&self) -> &dyn Any {
@@ -235,18 +241,15 @@ pub fn run(size: &WolfSheep, seed: u64) -> Outcome {
     let mut meadow = Meadow::new(*size, seed);
     let mut schedule = Schedule::new();
     meadow.init(&mut schedule);
-    let (agent_steps, agents_max, cpu, wall) = timed(size.steps, |_| {
+    let took = timed(size.steps, |_| {
         let alive = meadow.sheep + meadow.wolves;
         schedule.step(&mut meadow);
-        alive
+        (alive, meadow.sheep + meadow.wolves)
     });
     let (sheep, wolves) = (meadow.sheep as u64, meadow.wolves as u64);
     Outcome {
-        agent_steps,
-        agents_max: agents_max.max(sheep + wolves),
+        took,
         seen: Seen::Alive { sheep, wolves },
         hash: 0,
-        cpu,
-        wall,
     }
 }
