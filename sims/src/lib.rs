@@ -34,6 +34,7 @@ pub mod params;
 pub mod patches;
 pub mod piece;
 pub mod random;
+pub mod rle;
 pub mod run;
 pub mod space;
 pub mod store;

@@ -5,9 +5,12 @@ use crate::model::ModelInfo;
 pub mod cats;
 pub mod flocking;
 pub mod forestfire;
+pub mod life;
 pub mod limbs;
 pub mod money;
 pub mod schelling;
+pub mod sir;
+pub mod walk;
 pub mod wolfsheep;
 
 /// All of them.
@@ -16,7 +19,10 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<wolfsheep::WolfSheep>(),
     ModelInfo::of::<schelling::Schelling>(),
     ModelInfo::of::<forestfire::ForestFire>(),
+    ModelInfo::of::<sir::Sir>(),
+    ModelInfo::of::<life::Life>(),
     ModelInfo::of::<money::Money>(),
+    ModelInfo::of::<walk::Walk>(),
     ModelInfo::of::<cats::Cats>(),
     ModelInfo::of::<limbs::Limbs>(),
 ];

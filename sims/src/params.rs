@@ -137,6 +137,14 @@ pub enum ParamError {
         /// Of which model.
         model: &'static str,
     },
+    /// The value cannot be read, and there is more to say of it than its type.
+    #[error("`{name}`: {why}")]
+    Unreadable {
+        /// Which.
+        name: &'static str,
+        /// What is wrong, and where.
+        why: String,
+    },
     /// It cannot change while the world runs.
     #[error("`{name}` shapes the world when it is built and cannot change afterwards")]
     Fixed {
@@ -150,7 +158,7 @@ impl ParamError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { nearest, .. } => nearest.map(|name| format!("is it `{name}`?")),
-            Self::Type { .. } => None,
+            Self::Type { .. } | Self::Unreadable { .. } => None,
             Self::Uncounted { .. } => Some("set its parameters one by one".to_owned()),
             Self::Range { name, nearest, .. } => {
                 Some(format!("the nearest that it can be: {name}={nearest}"))
@@ -170,6 +178,10 @@ pub trait Param: Clone {
     fn value(&self) -> Value;
     /// From a value; none if that is of another type.
     fn from_value(value: &Value) -> Option<Self>;
+    /// Why there is none, if there is more to say than [`Self::EXPECTED`].
+    fn why_not(_value: &Value) -> Option<String> {
+        None
+    }
     /// The least and the greatest.
     fn range(range: &Self::Range) -> Option<(Value, Value)>;
     /// The nearest within a range.
@@ -326,10 +338,13 @@ pub fn checked<P: Param + PartialEq>(
     range: &P::Range,
 ) -> Result<P, ParamError> {
     let Some(good) = P::from_value(value) else {
-        return Err(ParamError::Type {
-            name,
-            value: value.to_string(),
-            expected: P::EXPECTED,
+        return Err(match P::why_not(value) {
+            Some(why) => ParamError::Unreadable { name, why },
+            None => ParamError::Type {
+                name,
+                value: value.to_string(),
+                expected: P::EXPECTED,
+            },
         });
     };
     let nearest = good.nearest(range);

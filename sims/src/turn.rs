@@ -136,6 +136,13 @@ impl<'a, A: Agent> Turn<'a, A> {
         lattice.step(from, || self.random())
     }
 
+    /// An exponential waiting time with this mean.
+    #[inline]
+    pub fn waiting(&mut self, mean: f64) -> f64 {
+        // `unit` may be 0 and is never 1.
+        -libm::log(1.0 - self.unit()) * mean
+    }
+
     /// A point of a rectangle with its corner in the origin.
     #[inline]
     pub fn point(&mut self, width: f64, height: f64) -> P2 {
