@@ -161,9 +161,10 @@ fn schelling(size: Schelling) -> Row {
         size: size.name,
         agents: size.people,
         steps: size.steps,
-        contenders: vec![on("arrays", 1, move |seed| {
-            arrays::schelling::run(&size, seed)
-        })],
+        contenders: vec![
+            on("arrays", 1, move |seed| arrays::schelling::run(&size, seed)),
+            on("medium", 1, move |seed| medium::schelling(&size, seed)),
+        ],
     }
 }
 
@@ -173,9 +174,12 @@ fn forestfire(size: ForestFire) -> Row {
         size: size.name,
         agents: size.side * size.side,
         steps: size.steps,
-        contenders: vec![on("arrays", 1, move |seed| {
-            arrays::forestfire::run(&size, seed)
-        })],
+        contenders: vec![
+            on("arrays", 1, move |seed| {
+                arrays::forestfire::run(&size, seed)
+            }),
+            on("medium", 1, move |seed| medium::forestfire(&size, seed)),
+        ],
     }
 }
 

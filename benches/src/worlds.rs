@@ -208,12 +208,9 @@ impl ForestFire {
         },
     ];
 
-    /// Where the trees are, row by row; the same for every contender.
+    /// Where the trees are, row by row: the medium's, for every contender.
     pub fn trees(&self, seed: u64) -> Vec<bool> {
-        let places = 0..self.side * self.side;
-        places
-            .map(|place| arrays::fraction(seed, 0, place) < self.density)
-            .collect()
+        medium::trees(self, seed)
     }
 }
 

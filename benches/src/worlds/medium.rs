@@ -3,20 +3,20 @@
 use sims::crew::Crew;
 use sims::live::Live as _;
 use sims::model::Model;
-use sims::models::{flocking, wolfsheep};
+use sims::models::{flocking, forestfire, schelling, wolfsheep};
 use sims::prelude::*;
 use sims::run::Run;
 use sims::store::Hosting;
 
 use super::arrays::random::{below, draw, mix};
-use crate::worlds::{Flocking, Mailbox, Outcome, Seen, WolfSheep, timed};
+use crate::worlds::{Flocking, ForestFire, Mailbox, Outcome, Schelling, Seen, WolfSheep, timed};
 
 /// Runs a model on so many threads; `see` says what its world has come to.
 #[expect(clippy::cast_possible_truncation, reason = "agents are in memory")]
 fn run<M: Model>(
     model: M,
     (steps, threads, seed): (u32, usize, u64),
-    see: impl FnOnce(&mut M::World) -> Seen,
+    see: impl FnOnce(&Run<M>) -> Seen,
 ) -> Outcome {
     let crew = Crew::of(threads).expect("there are threads");
     let mut run = Run::of(model, seed, Hosting::Cohorts).expect("the world can be built");
@@ -30,7 +30,7 @@ fn run<M: Model>(
     Outcome {
         took,
         hash: u64::from_le_bytes(hash),
-        seen: see(&mut run.world),
+        seen: see(&run),
     }
 }
 
@@ -46,8 +46,8 @@ pub fn flocking(size: &Flocking, threads: usize, seed: u64) -> Outcome {
         separate: Flocking::SEPARATE,
         align: Flocking::MATCH,
     };
-    run(model, (size.steps, threads, seed), |sky| {
-        let birds: Vec<_> = sky.birds.iter().collect();
+    run(model, (size.steps, threads, seed), |run| {
+        let birds: Vec<_> = run.world.birds.iter().collect();
         let column = |of: fn(&flocking::Bird) -> f64| birds.iter().map(of).collect::<Vec<_>>();
         Seen::order(
             size,
@@ -71,9 +71,43 @@ pub fn wolfsheep(size: &WolfSheep, threads: usize, seed: u64) -> Outcome {
         grass_gives: WolfSheep::GRASS,
         sheep_gives: WolfSheep::SHEEP,
     };
-    run(model, (size.steps, threads, seed), |pasture| Seen::Alive {
-        sheep: pasture.sheep.len() as u64,
-        wolves: pasture.wolves.len() as u64,
+    run(model, (size.steps, threads, seed), |run| Seen::Alive {
+        sheep: run.world.sheep.len() as u64,
+        wolves: run.world.wolves.len() as u64,
+    })
+}
+
+/// Runs a town; its people move one after the other, so on one thread.
+pub fn schelling(size: &Schelling, seed: u64) -> Outcome {
+    let model = schelling::Schelling {
+        side: size.side,
+        people: size.people.into(),
+        radius: size.radius,
+        happy: size.wanted.into(),
+    };
+    run(model, (size.steps, 1, seed), |run| {
+        Seen::Share(run.observe().get("alike").expect("a town says it"))
+    })
+}
+
+fn forest(size: &ForestFire) -> forestfire::ForestFire {
+    forestfire::ForestFire {
+        side: size.side,
+        density: size.density,
+    }
+}
+
+/// Where the trees of a forest are, row by row.
+pub(super) fn trees(size: &ForestFire, seed: u64) -> Vec<bool> {
+    let run = Run::of(forest(size), seed, Hosting::Cohorts).expect("the world can be built");
+    let plots = run.world.plots.iter();
+    plots.map(|plot| plot.is != forestfire::BARE).collect()
+}
+
+/// Runs a forest.
+pub fn forestfire(size: &ForestFire, seed: u64) -> Outcome {
+    run(forest(size), (size.steps, 1, seed), |run| {
+        Seen::Burnt(run.world.burnt)
     })
 }
 
@@ -149,11 +183,11 @@ pub fn mailbox(kind: &Mailbox, threads: usize, seed: u64) -> Outcome {
         seed,
     };
     let mut hash = seed;
-    let outcome = run(model, (kind.steps, threads, seed), |office| {
-        for writer in office.writers.iter() {
+    let outcome = run(model, (kind.steps, threads, seed), |run| {
+        for writer in run.world.writers.iter() {
             hash ^= mix(writer.word);
         }
-        Seen::Read(office.mail.counts().delivered)
+        Seen::Read(run.world.mail.counts().delivered)
     });
     Outcome { hash, ..outcome }
 }
