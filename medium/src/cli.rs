@@ -189,9 +189,9 @@ pub(crate) enum Verb {
     #[command(after_long_help = "Examples:\n  medium sim ls\n  \
             medium sim run flocking --agents 100000 --steps 100 --seed 42")]
     Sim(Sim),
-    /// Write a folder to begin with: a part, or an agent
+    /// Write a folder to begin with: a part, an agent, or a model of a world
     #[command(after_long_help = "Examples:\n  medium new part limb --lang wat\n  \
-        medium new part filter --lang rust\n  medium new agent helper --lang lisp")]
+        medium new part filter --lang rust\n  medium new agent helper --lang lisp\n  medium new sim rumour")]
     New(New),
     /// Compile a module: what a node calls, and nobody else
     #[command(

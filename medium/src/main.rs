@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`cli`] (every verb and flag), [`verbs`] (what each does), [`client`] (how they
 //! reach a node), [`pods`] (how they reach pods, wherever those are kept), [`bar`] (how far a transfer
-//! is), [`printer`] (the only place that prints), [`report`] (errors and exit codes),
+//! is), [`sim`] (models that are crates), [`printer`] (the only place that prints), [`report`] (errors and exit codes),
 //! [`demo`] (the tour). Invariants: verbs know a node only by its HTTP API, `demo` included; only `up`
 //! and `demo` start one.
 
@@ -13,6 +13,7 @@ mod demo;
 mod pods;
 mod printer;
 mod report;
+mod sim;
 mod verbs;
 
 use std::process::ExitCode;

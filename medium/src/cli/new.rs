@@ -44,6 +44,15 @@ pub(crate) enum NewKind {
         #[arg(long, default_value = "lisp")]
         lang: AgentLanguage,
     },
+    /// A crate with a model of a world; needs cargo
+    #[command(
+        after_long_help = "It brings the engine along, so it builds anywhere.\n\nExamples:\n  \
+        medium new sim rumour && medium sim run ./rumour --seed 42"
+    )]
+    Sim {
+        /// What it is called, and its folder: words of a-z 0-9 with `-` between
+        name: String,
+    },
 }
 
 /// Languages of parts.

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Context;
 use crate::cli::{AgentLanguage, New, NewKind, PartLanguage};
 use crate::report::file_refused;
+use crate::sim::{cargo, crates};
 
 /// What stands for the name in a template.
 const NAME: &str = "NAME";
@@ -75,22 +76,36 @@ const LISP: &[File] = &[
 
 /// Writes a folder of a template.
 pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
-    let (name, template) = match &options.kind {
-        NewKind::Part { name, lang } => (
-            name,
-            match lang {
+    let (name, files) = match &options.kind {
+        NewKind::Part { name, lang } => {
+            let template = match lang {
                 PartLanguage::Wat => WAT,
                 PartLanguage::Rust => RUST,
-            },
-        ),
-        NewKind::Agent { name, lang } => (
-            name,
-            match lang {
+            };
+            (name, filled(name, template))
+        }
+        NewKind::Agent { name, lang } => {
+            let template = match lang {
                 AgentLanguage::Lisp => LISP,
-            },
-        ),
+            };
+            (name, filled(name, template))
+        }
+        NewKind::Sim { name } => {
+            if !crates::is_crate_name(name) && is_name(name) {
+                let what = format!("a crate cannot be called `{name}`");
+                return Err(Refusal::new(Code::Malformed, what)
+                    .who(name)
+                    .hint("a name that begins with a letter and is no word of Rust's, nor of the engine's")
+                    .into());
+            }
+            (name, crates::files(name))
+        }
     };
-    let files = written(name, template)?;
+    let files = written(name, &files)?;
+    if matches!(options.kind, NewKind::Sim { .. }) {
+        // Where there is no cargo, or not all crates, it does so when they are there.
+        let _ = cargo::settled(Path::new(name));
+    }
     let printer = context.printer;
     if printer.is_json() {
         printer.json(&json!({ "folder": name, "files": files }))?;
@@ -101,8 +116,23 @@ pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files of a template into a new folder; their paths.
-fn written(name: &str, template: &[File]) -> Result<Vec<String>, Refusal> {
+/// The files of a template for this name.
+fn filled(name: &str, template: &[File]) -> Vec<(String, String)> {
+    let files = template.iter().map(|(path, text)| {
+        let path = path.replace(NAME, name);
+        // The guest kit is the same for all.
+        let text = if path.ends_with("vc.rs") {
+            (*text).to_owned()
+        } else {
+            text.replace(NAME, name)
+        };
+        (path, text)
+    });
+    files.collect()
+}
+
+/// Writes files into a new folder; their paths.
+fn written(name: &str, files: &[(String, String)]) -> Result<Vec<String>, Refusal> {
     if !is_name(name) {
         let what = format!("`{name}` is not a name");
         return Err(Refusal::new(Code::Malformed, what)
@@ -111,21 +141,14 @@ fn written(name: &str, template: &[File]) -> Result<Vec<String>, Refusal> {
     }
     let folder = Path::new(name);
     fs::create_dir(folder).map_err(|error| file_refused("create", folder, &error))?;
-    let mut paths = Vec::with_capacity(template.len());
-    for (path, text) in template {
-        let path = path.replace(NAME, name);
-        let file = folder.join(&path);
+    let mut paths = Vec::with_capacity(files.len());
+    for (path, text) in files {
+        let file = folder.join(path);
         if let Some(inner) = file.parent() {
             fs::create_dir_all(inner).map_err(|error| file_refused("create", inner, &error))?;
         }
-        // The guest kit is the same for all.
-        let text = if path.ends_with("vc.rs") {
-            (*text).to_owned()
-        } else {
-            text.replace(NAME, name)
-        };
         fs::write(&file, text).map_err(|error| file_refused("write", &file, &error))?;
-        paths.push(path);
+        paths.push(path.clone());
     }
     Ok(paths)
 }
@@ -138,7 +161,7 @@ mod tests {
     fn a_name_that_is_none_is_refused() {
         for name in ["A b", "../x", "", "a/b"] {
             assert_eq!(
-                written(name, WAT).unwrap_err().code,
+                written(name, &filled(name, WAT)).unwrap_err().code,
                 Code::Malformed,
                 "{name}"
             );

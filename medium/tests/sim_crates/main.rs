@@ -1,0 +1,79 @@
+//! Models that are crates: the real binary writes one, cargo builds it, and others check what it computed.
+//!
+//! They need cargo, and on this machine the crates that the engine depends on; whoever builds the tests has both.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
+#[path = "../cli/harness.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the command line")]
+mod harness;
+mod home;
+
+use home::Home;
+
+#[test]
+fn a_new_model_is_whole() {
+    let home = Home::new();
+    let made = home.json(&["new", "sim", "two-rooms"]);
+    assert_eq!(made["folder"], "two-rooms");
+    let files = made["files"].as_array().unwrap().iter();
+    let files: Vec<_> = files.map(|file| file.as_str().unwrap()).collect();
+    for file in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "clippy.toml",
+        "README.md",
+        "sweep.sh",
+        "src/lib.rs",
+        "src/main.rs",
+        "tests/model.rs",
+        "engine/Cargo.toml",
+        "engine/LICENSE-MIT",
+        "engine/sims/src/lib.rs",
+        "engine/genesis/PROTOCOL.md",
+    ] {
+        assert!(files.contains(&file), "{file}");
+    }
+    for file in &files {
+        let text = home.read(&format!("two-rooms/{file}"));
+        let is_engine = file.starts_with("engine/");
+        assert!(is_engine || !text.contains("MODEL"), "{file}");
+        // Nothing says on which machine the binary was built.
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{file}");
+    }
+    // Cargo has nothing to add to the lock file, and nothing to fetch.
+    home.cargo("two-rooms", &["tree", "--locked", "--offline"]);
+    let lock = home.read("two-rooms/Cargo.lock");
+    assert!(!lock.contains("name = \"wasmtime\""), "{lock}");
+
+    for (name, why) in [
+        ("two-rooms", "exists"),
+        ("sims", "cannot be called"),
+        ("fn", "cannot be called"),
+        ("2d", "cannot be called"),
+        ("A", "not a name"),
+    ] {
+        let again = home.run(&["new", "sim", name]);
+        assert!(again.refused().contains(why), "{name}: {}", again.stderr);
+    }
+}
+
+/// What the workspace forbids for the sake of digests, a model forbids.
+#[test]
+fn a_new_model_forbids_what_would_break_digests() {
+    let ours = include_str!("../../../clippy.toml");
+    let theirs = include_str!("../../templates/sim/clippy.toml.in");
+    let paths = |text: &'static str| {
+        let lines = text.lines().filter(|line| line.contains("path = "));
+        lines.filter_map(|line| line.split('"').nth(1))
+    };
+    // The rest is about nodes: queues and locks.
+    let of_nodes = ["tokio::sync::mpsc::unbounded_channel", "std::sync::Mutex"];
+    let ours = paths(ours).filter(|path| !of_nodes.contains(path));
+    let tables = ["std::collections::HashMap", "std::collections::HashSet"];
+    for path in ours.chain(tables) {
+        assert!(paths(theirs).any(|theirs| theirs == path), "{path}");
+    }
+}
