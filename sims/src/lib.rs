@@ -14,6 +14,7 @@
 )]
 
 pub mod agent;
+pub mod asks;
 pub mod board;
 pub mod bytes;
 pub mod cli;
@@ -30,6 +31,7 @@ pub mod message;
 pub mod model;
 pub mod models;
 pub mod near;
+pub mod outside;
 pub mod params;
 pub mod patches;
 pub mod piece;
@@ -48,6 +50,7 @@ pub mod plot;
 /// What a model needs.
 pub mod prelude {
     pub use crate::agent::Agent;
+    pub use crate::asks::Asks;
     pub use crate::board::Board;
     pub use crate::code::Code;
     pub use crate::cohort::Cohort;

@@ -1,5 +1,6 @@
 //! A world that runs, whatever its model: what the command line, a sweep, a page and a node do with it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use genesis::id::Digest;
@@ -71,6 +72,23 @@ pub enum RunError {
         /// Which address.
         id: AgentId,
     },
+    /// An answer to a question that nobody has asked, or that has its answer.
+    #[error("question {number} is not open")]
+    NotOpen {
+        /// Which.
+        number: u64,
+    },
+    /// An answer that is too long.
+    #[error(
+        "the answer to question {number} has {bytes} bytes; {} are the most",
+        crate::asks::TEXT_LEN_MAX
+    )]
+    TooLong {
+        /// To which question.
+        number: u64,
+        /// How long it is.
+        bytes: usize,
+    },
     /// A message that an agent does not understand.
     #[error("{0}")]
     Unheard(String),
@@ -89,7 +107,11 @@ impl RunError {
                 Some("declare a larger capacity, or another overflow policy than `fail`".to_owned())
             }
             Self::Damaged(_) => Some("go on from an earlier checkpoint".to_owned()),
-            Self::Cohort { .. } | Self::Failed { .. } | Self::Unheard(_) => None,
+            Self::Cohort { .. }
+            | Self::Failed { .. }
+            | Self::Unheard(_)
+            | Self::NotOpen { .. }
+            | Self::TooLong { .. } => None,
             Self::Other { .. } => Some("use the program that wrote it".to_owned()),
             Self::Nobody { .. } => {
                 Some("it is dead, elsewhere, or never was; `--list` shows who is there".to_owned())
@@ -111,6 +133,20 @@ pub struct Frozen {
     pub id: u64,
     /// The bytes of its row.
     pub row: Vec<u8>,
+}
+
+/// A question that an agent asks somebody outside of its world.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Its number: never given twice in a run, and below 2^53, so that every reader of JSON has it whole.
+    pub number: u64,
+    /// The cohort in which the agent is; empty if it has died.
+    pub cohort: String,
+    /// Who asks: the address as it is shown.
+    pub id: String,
+    /// What it asks.
+    #[serde(rename = "question")]
+    pub text: String,
 }
 
 /// What is known of a cohort.
@@ -184,6 +220,13 @@ pub trait Live: Send {
     /// # Errors
     /// [`RunError::Cohort`], [`RunError::Nobody`], [`RunError::Unheard`].
     fn send(&mut self, cohort: &str, id: AgentId, text: &str) -> Result<(), RunError>;
+    /// The questions that nobody has answered yet, but those with numbers that are `known`. Looking changes nothing.
+    fn questions(&mut self, known: &BTreeSet<u64>) -> Vec<Question>;
+    /// Answers a question, between two ticks: whoever asked has the answer in the next.
+    ///
+    /// # Errors
+    /// [`RunError::NotOpen`], [`RunError::TooLong`].
+    fn answer(&mut self, number: u64, text: &str) -> Result<(), RunError>;
     /// An agent as it is, to be put elsewhere; it stays here as well.
     ///
     /// # Errors

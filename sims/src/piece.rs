@@ -3,6 +3,7 @@
 use genesis::id::Digester;
 
 use crate::agent::{Agent, FieldInfo};
+use crate::asks::Asks;
 use crate::bytes::{Damaged, Reader};
 use crate::code::Code;
 use crate::cohort::Cohort;
@@ -42,6 +43,11 @@ pub trait Piece: Send {
 
     /// Its rows, if it has any that can be addressed.
     fn members(&mut self) -> Option<&mut dyn Members> {
+        None
+    }
+
+    /// Its questions to somebody outside, if it is made of them.
+    fn asks(&mut self) -> Option<&mut Asks> {
         None
     }
 }
@@ -320,6 +326,34 @@ impl<M: Field> Piece for Channel<M> {
         see("dropped", counts.dropped);
         see("lost", counts.lost);
         see("parked", counts.parked);
+    }
+}
+
+impl Piece for Asks {
+    fn of_world(place: u8, _: Hosting) -> Self {
+        Self::of_world(place)
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.save(out);
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
+        self.load(from)
+    }
+
+    fn digest(&mut self, hasher: &mut Digester) {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes);
+        hasher.update(&bytes);
+    }
+
+    fn counts(&self, see: &mut dyn FnMut(&'static str, u64)) {
+        self.counts(see);
+    }
+
+    fn asks(&mut self) -> Option<&mut Asks> {
+        Some(self)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A run: a model, its world, and the ticks that are over.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use genesis::id::{Digest, Digester};
@@ -7,7 +8,7 @@ use genesis::id::{Digest, Digester};
 use crate::crew::Crew;
 use crate::field::Leaf;
 use crate::ids::AgentId;
-use crate::live::{CohortInfo, Frozen, Live, Loaded, RunError, checkpoint, put_value};
+use crate::live::{CohortInfo, Frozen, Live, Loaded, Question, RunError, checkpoint, put_value};
 use crate::mail::MailboxFull;
 use crate::model::{Model, ModelInfo, Sample, Setting};
 use crate::params::Value;
@@ -335,6 +336,50 @@ impl<M: Model> Live for Run<M> {
             .map_err(RunError::Unheard)?;
         let id = id.0.to_le_bytes();
         self.note("send", &[cohort.as_bytes(), &id, text.as_bytes()]);
+        Ok(())
+    }
+
+    fn questions(&mut self, known: &BTreeSet<u64>) -> Vec<Question> {
+        let mut found = Vec::new();
+        for (_, piece) in self.world.pieces_mut() {
+            if let Some(asks) = piece.asks() {
+                asks.open(known, |number, id, text| {
+                    found.push((number, id, text.to_owned()));
+                });
+            }
+        }
+        let mut questions: Vec<_> = found
+            .into_iter()
+            .map(|(number, id, text)| {
+                let mut pieces = self.world.pieces_mut().into_iter();
+                let home = pieces.find_map(|(name, piece)| {
+                    piece.members()?.row(id)?;
+                    Some(name.to_owned())
+                });
+                let cohort = home.unwrap_or_default();
+                Question {
+                    number,
+                    cohort,
+                    id: id.to_string(),
+                    text,
+                }
+            })
+            .collect();
+        questions.sort_unstable_by_key(|question| question.number);
+        questions
+    }
+
+    fn answer(&mut self, number: u64, text: &str) -> Result<(), RunError> {
+        if text.len() > crate::asks::TEXT_LEN_MAX {
+            let bytes = text.len();
+            return Err(RunError::TooLong { number, bytes });
+        }
+        let pieces = self.world.pieces_mut().into_iter();
+        let mut asks = pieces.filter_map(|(_, piece)| piece.asks());
+        if !asks.any(|asks| asks.answer(number, text)) {
+            return Err(RunError::NotOpen { number });
+        }
+        self.note("answer", &[&number.to_le_bytes(), text.as_bytes()]);
         Ok(())
     }
 
