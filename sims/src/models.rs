@@ -7,6 +7,7 @@ pub mod flocking;
 pub mod forestfire;
 pub mod life;
 pub mod limbs;
+pub mod market;
 pub mod money;
 pub mod schelling;
 pub mod sir;
@@ -25,6 +26,7 @@ pub const MODELS: &[ModelInfo] = &[
     ModelInfo::of::<walk::Walk>(),
     ModelInfo::of::<cats::Cats>(),
     ModelInfo::of::<limbs::Limbs>(),
+    ModelInfo::of::<market::Market>(),
 ];
 
 /// The model of this name.

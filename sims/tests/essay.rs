@@ -8,3 +8,7 @@
 mod cats;
 #[path = "essay/limbs.rs"]
 mod limbs;
+#[path = "essay/market.rs"]
+mod market;
+#[path = "essay/outside.rs"]
+mod outside;

@@ -25,6 +25,7 @@ fn setting(model: &ModelInfo, hosting: Hosting) -> Setting {
         "sir" => &[("people", 9_000), ("ill", 900), ("days", 3)],
         "walk" => &[("walkers", 6_000)],
         "forestfire" => &[("side", 120)],
+        "market" => &[("buyers", 9_000), ("sellers", 5_000)],
         "cats" => &[("cats", 9_000), ("side", 700), ("roam", 3), ("grow", 4)],
         _ => &[],
     };
