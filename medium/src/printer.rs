@@ -86,6 +86,11 @@ impl Printer {
         self.json
     }
 
+    /// Whether `--quiet` was given.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether a person looks at stdout, as far as one can tell.
     pub(crate) const fn is_terminal(&self) -> bool {
         !matches!(self.out, Reader::Program)

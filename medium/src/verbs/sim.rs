@@ -8,12 +8,17 @@ use super::Context;
 use crate::cli::Sim;
 use crate::printer::Closed;
 use crate::report::Said;
+use crate::sim::program;
 
 /// How the verbs are called in hints.
 const PROGRAM: &str = "medium sim";
 
 /// Does what a verb of `sim` says.
 pub(crate) fn sim(context: Context<'_>, options: &Sim) -> Result<()> {
+    if let Some(folder) = program::folder(&options.verb) {
+        let built = tokio::task::block_in_place(|| program::become_it(context, &folder));
+        return built.map(|never| match never {}).map_err(Into::into);
+    }
     let global = context.global;
     let env = Env {
         models: MODELS,

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::harness::{Run, medium};
 
+/// Where the tests build models.
+const BUILDS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/models");
+
 /// A home with a data folder, where cargo is at home as it is for whoever runs the tests.
 pub(crate) struct Home(TempDir);
 
@@ -27,12 +30,19 @@ impl Home {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = medium(self.0.path());
         command
             .args(arguments)
             .env("MEDIUM_DATA", self.path("data"))
-            .env_remove("CARGO_TARGET_DIR");
+            // Other people's crates are compiled once for all tests, and kept for the next time.
+            .env("CARGO_TARGET_DIR", BUILDS);
         with_cargo(&mut command);
         command
     }

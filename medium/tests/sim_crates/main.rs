@@ -12,6 +12,7 @@ mod harness;
 mod home;
 
 use home::Home;
+use serde_json::{Value, json};
 
 #[test]
 fn a_new_model_is_whole() {
@@ -58,6 +59,65 @@ fn a_new_model_is_whole() {
         let again = home.run(&["new", "sim", name]);
         assert!(again.refused().contains(why), "{name}: {}", again.stderr);
     }
+}
+
+/// The whole way of a model that is a crate, in one test because building it takes a while.
+#[test]
+fn a_model_is_built_and_run_where_it_is() {
+    let home = Home::new();
+    home.done(&["new", "sim", "rumour"]);
+
+    let built = home.run(&[
+        "sim", "run", "./rumour", "--seed", "42", "--json", "--wallet", "x",
+    ]);
+    assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+    let run: Value = serde_json::from_str(&built.done()).unwrap();
+    assert_eq!(
+        (&run["model"], &run["seed"]),
+        (&json!("rumour"), &json!(42))
+    );
+    assert!(run["last"]["know"].as_f64().unwrap() > 500.0, "{run}");
+    let again = home.json(&["sim", "run", "rumour/", "--seed", "42", "--threads", "1"]);
+    assert_eq!(again["digest"], run["digest"]);
+    let listed = home.done(&["sim", "ls", "./rumour"]);
+    assert!(listed.contains("How long one tells a rumour"), "{listed}");
+
+    // The program's own errors, with its own exit code.
+    let wrong = home.run(&["sim", "run", "./rumour", "--set", "reech=3"]);
+    assert!(wrong.stderr.contains("is it `reach`?"), "{}", wrong.stderr);
+    assert_eq!(wrong.code, Some(1));
+
+    // What does not compile is said by cargo, then by us.
+    let model = home.read("rumour/src/lib.rs");
+    home.write(
+        "rumour/src/lib.rs",
+        &model.replace("walker.tells > 0", "walker.tells > false"),
+    );
+    let broken = home.run(&["sim", "run", "./rumour"]);
+    assert_eq!(broken.code, Some(1));
+    for said in ["mismatched types", "rumour` does not build", "hint: "] {
+        assert!(broken.stderr.contains(said), "{}", broken.stderr);
+    }
+}
+
+#[test]
+fn a_folder_without_a_model_explains_itself() {
+    let home = Home::new();
+    let refused = |arguments: &[&str], why: &str| {
+        let run = home.run(arguments);
+        assert!(run.refused().contains(why), "{}", run.stderr);
+    };
+    refused(&["sim", "run", "./nowhere"], "cannot read `./nowhere`");
+    home.write("some/file.txt", "");
+    refused(&["sim", "run", "./some"], "no Cargo.toml");
+    home.write("some/Cargo.toml", "[package]\nname = 1\n");
+    refused(&["sim", "ls", "./some"], "Cargo.toml`: ");
+    home.write(
+        "some/Cargo.toml",
+        "[package]\nname = \"some\"\nedition = \"2024\"\n",
+    );
+    home.write("some/src/lib.rs", "");
+    refused(&["sim", "run", "./some"], "it has no program");
 }
 
 /// What the workspace forbids for the sake of digests, a model forbids.
