@@ -1,15 +1,96 @@
 //! Behaviours that came from outside the program: WebAssembly that turns rows, run by whoever has an engine for it.
 
 use std::fmt;
+use std::io::Read as _;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use genesis::id::Digest;
 
 use crate::agent::{Agent, Window};
 use crate::bytes::{Damaged, Reader, put_bytes};
+use crate::params::{Param, Value};
 use crate::random;
 use crate::tick::Phase;
 use crate::turn::{Said, UNTIL_CALLED};
+
+/// A module as a parameter: the parameter is its contents, so that a run needs no file to go on.
+///
+/// Written as the name of a file (`walker.wat`, `walker.wasm`), as its text (`(module …)`), or as `wasm:` and its bytes in
+/// hexadecimal digits; empty is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Module(Vec<u8>);
+
+/// What stands before the digits of a module.
+const DIGITS: &str = "wasm:";
+
+impl Module {
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its bytes, or its text.
+    pub fn contents(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn find(said: &str) -> Result<Self, String> {
+        if let Some(digits) = said.strip_prefix(DIGITS) {
+            let bytes = HEXLOWER.decode(digits.as_bytes());
+            return bytes.map(Self).map_err(|error| error.to_string());
+        }
+        if said.is_empty() || said.trim_start().starts_with('(') {
+            return Ok(Self(said.as_bytes().to_vec()));
+        }
+        let mut contents = Vec::new();
+        let file = fs_err::File::open(said).map_err(|error| error.to_string())?;
+        let mut file = file.take(MODULE_BYTES_MAX as u64 + 1);
+        file.read_to_end(&mut contents)
+            .map_err(|error| error.to_string())?;
+        if contents.len() > MODULE_BYTES_MAX {
+            return Err(format!("{said} has more than {MODULE_BYTES_MAX} bytes"));
+        }
+        if contents.is_empty() {
+            return Err(format!("{said} is empty"));
+        }
+        Ok(Self(contents))
+    }
+}
+
+impl From<&'static str> for Module {
+    fn from(text: &'static str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl Param for Module {
+    type Range = ();
+    const EXPECTED: &'static str = "a module for rows: its text, or the name of its file";
+
+    fn value(&self) -> Value {
+        Value::Text(match std::str::from_utf8(&self.0) {
+            Ok(text) if !self.0.starts_with(b"\0asm") => text.to_owned(),
+            _ => format!("{DIGITS}{}", HEXLOWER.encode(&self.0)),
+        })
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        Self::find(&value.to_string()).ok()
+    }
+
+    fn why_not(value: &Value) -> Option<String> {
+        Self::find(&value.to_string()).err()
+    }
+
+    fn range((): &()) -> Option<(Value, Value)> {
+        None
+    }
+
+    fn nearest(&self, (): &()) -> Self {
+        self.clone()
+    }
+}
 
 /// Rows that are turned together.
 #[derive(Clone, Copy, Debug)]
@@ -76,21 +157,16 @@ pub const MODULE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const BATCH_ROWS: usize = 1_024;
 
 impl Code {
-    /// Takes a module in, as bytes or as text.
-    ///
-    /// # Errors
-    /// If it has more than [`MODULE_BYTES_MAX`] bytes.
-    pub fn take(&mut self, module: Vec<u8>) -> Result<(), String> {
-        if module.len() > MODULE_BYTES_MAX {
-            let len = module.len();
-            return Err(format!(
-                "a module of {len} bytes: at most {MODULE_BYTES_MAX} are taken"
-            ));
-        }
-        self.digest = Some(Digest::of(&module));
-        self.module = module;
+    /// Takes a module in.
+    pub fn take(&mut self, module: &Module) {
+        self.digest = (!module.is_none()).then(|| Digest::of(module.contents()));
+        self.module = module.contents().to_vec();
         self.compiled = None;
-        Ok(())
+    }
+
+    /// Whether there is a module.
+    pub const fn is_there(&self) -> bool {
+        self.digest.is_some()
     }
 
     /// The digest of the module; none if there is none.
@@ -120,12 +196,8 @@ impl Code {
     }
 
     pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Damaged> {
-        let module = from.bytes()?.to_vec();
-        *self = Self::default();
-        if module.is_empty() {
-            return Ok(());
-        }
-        self.take(module).map_err(Damaged::new)
+        self.take(&Module(from.bytes()?.to_vec()));
+        Ok(())
     }
 }
 

@@ -12,7 +12,9 @@ impl From<RunError> for Failure {
             RunError::Param(ParamError::Unknown { .. } | ParamError::Uncounted { .. })
             | RunError::Preset { .. }
             | RunError::Cohort { .. }
-            | RunError::Nobody { .. } => Code::Unknown,
+            | RunError::Nobody { .. }
+            | RunError::NotOpen { .. } => Code::Unknown,
+            RunError::TooLong { .. } => Code::TooLarge,
             RunError::Param(
                 ParamError::Type { .. } | ParamError::Range { .. } | ParamError::Fixed { .. },
             )

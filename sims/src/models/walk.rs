@@ -1,5 +1,6 @@
 //! Walkers who do not know where they go.
 
+use crate::code::Module;
 use crate::prelude::*;
 
 agent! {
@@ -8,8 +9,8 @@ agent! {
 }
 
 world! {
-    /// The lattice.
-    pub struct Streets { walkers: Cohort<Walker> }
+    /// The lattice, and what came from outside to walk on it.
+    pub struct Streets { walkers: Cohort<Walker>, code: Code }
 }
 
 params! {
@@ -18,6 +19,9 @@ params! {
     pub struct Walk {
         /// How many walk.
         walkers: u64 = 1_000_u64, 1..=100_000_000, "walkers", fixed;
+        /// Who says how they walk: a WebAssembly module whose `turn` takes and gives x and y. If it is empty, they walk by
+        /// themselves.
+        code: Module = "", (), "", fixed;
     }
 }
 
@@ -27,10 +31,14 @@ impl Model for Walk {
     type World = Streets;
 
     fn build(&self, w: &mut Streets, t: &mut Tick<'_>) {
+        w.code.take(&self.code);
         w.walkers.spawn(t, self.walkers, |_| Walker::default());
     }
 
     fn tick(&self, w: &mut Streets, t: &mut Tick<'_>) {
+        if w.code.is_there() {
+            return w.walkers.each_by(t, &mut w.code, &[]);
+        }
         w.walkers.each(t, |walker, vc| {
             let (dx, dy) = vc.one_of(&[(-1, 0), (0, -1), (1, 0), (0, 1)]);
             // The lattice ends where the numbers do: there one goes on at the other end.
