@@ -16,7 +16,10 @@ impl From<RunError> for Failure {
             | RunError::NotOpen { .. } => Code::Unknown,
             RunError::TooLong { .. } => Code::TooLarge,
             RunError::Param(
-                ParamError::Type { .. } | ParamError::Range { .. } | ParamError::Fixed { .. },
+                ParamError::Type { .. }
+                | ParamError::Range { .. }
+                | ParamError::Fixed { .. }
+                | ParamError::Unreadable { .. },
             )
             | RunError::Damaged(_)
             | RunError::Other { .. }
