@@ -25,7 +25,7 @@ params! {
     /// exponential times, so that neither final size nor chance of an outbreak depends on how long a tick is.
     pub struct Sir {
         /// How many live there.
-        people: u64 = 10_000_u64, 1..=100_000_000, "people", fixed;
+        people: u64 = 10_000_u64, 1..=100_000_000, "people", agents;
         /// How many of them are ill at first.
         ill: u64 = 1_u64, 0..=100_000_000, "people", fixed;
         /// How many others somebody meets while ill, in the mean: the basic reproduction number.
