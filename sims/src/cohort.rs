@@ -15,7 +15,8 @@ mod sleepers;
 mod turns;
 
 use sleepers::Sleepers;
-use turns::{cut, run};
+pub(crate) use turns::cut;
+use turns::run;
 
 /// What the id of a dead row is until the row is removed.
 const GONE: u64 = u64::MAX;

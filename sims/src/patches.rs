@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Columns as _, View as _, Window};
 use crate::bytes::{Damaged, Reader};
-use crate::cohort::{Cohort, lot};
+use crate::cohort::{Cohort, cut, lot};
 use crate::ids::AgentId;
 use crate::space::{Lattice, Spot};
 use crate::store::{Hosting, Rows, Store};
@@ -131,26 +131,29 @@ impl<A: Agent> Patches<A> {
     }
 
     /// A turn of every patch.
-    pub fn each(&mut self, t: &mut Tick<'_>, turn: impl Fn(&mut A, &mut Turn<'_, A>) + Sync) {
+    pub fn each(
+        &mut self,
+        t: &mut Tick<'_>,
+        turn: impl Fn(&mut A, &mut Turn<'_, A>) + Send + Sync,
+    ) {
         let phase = t.phase();
         let len = self.len();
         let every = len.div_ceil(t.crew().pieces(len)).max(1);
         let place = self.place;
-        let mut work = Vec::new();
-        let mut rest = self.store.rows();
-        for from in (0..len).step_by(every) {
-            let (band, others) = rest.split_at(every.min(len - from));
-            work.push((from, every.min(len - from), band));
-            rest = others;
-        }
-        t.crew().run(work, |(from, len, mut rows)| {
-            let mut said = Said::default();
-            for at in 0..len {
-                one(phase, place, &mut rows, from, at, &mut said, |row, vc| {
-                    turn(row, vc);
+        match &mut self.store {
+            Store::Columns(rows) => {
+                let work = cut(rows.window(), len, every);
+                t.crew().run(work, |(from, to, rows)| {
+                    all(phase, place, rows, from, to, &turn);
                 });
             }
-        });
+            Store::Alone(rows) => {
+                let work = cut(rows.as_mut_slice(), len, every);
+                t.crew().run(work, |(from, to, rows)| {
+                    all(phase, place, rows, from, to, &turn);
+                });
+            }
+        }
     }
 
     /// Wakes a patch: it takes a turn in the next [`react`](Self::react).
@@ -207,8 +210,8 @@ impl<A: Agent> Patches<A> {
         }
     }
 
-    /// A turn of every patch with those who stand on it, who were [gathered](Cohort::gather) before. The patch decides what
-    /// they get; they are seen in the order of a lot that each draws anew.
+    /// A turn of every patch on which somebody stands, with those who do; they were [gathered](Cohort::gather) before. The
+    /// patch decides what they get; they are seen in the order of a lot that each draws anew.
     ///
     /// # Panics
     /// If the visitors were not gathered on this lattice since their rows last moved.
@@ -267,6 +270,9 @@ impl<A: Agent> Patches<A> {
         let results = t.crew().run(work, |(from, len, mut rows, mut a, mut b)| {
             let mut said = Said::default();
             for at in 0..len {
+                if a.is_empty_at(at) && b.is_empty_at(at) {
+                    continue;
+                }
                 a.turn_to(at);
                 b.turn_to(at);
                 one(phase, place, &mut rows, from, at, &mut said, |row, vc| {
@@ -339,11 +345,27 @@ fn mark(marks: &mut Vec<u64>, spots: usize, spot: Spot) -> bool {
     new
 }
 
+/// A turn of each of some patches; nothing that they ask for beyond themselves is done, as none is born and none dies.
+#[inline(always)]
+fn all<A: Agent, W: Window<A>>(
+    phase: Phase,
+    place: u8,
+    mut rows: W,
+    from: usize,
+    to: usize,
+    turn: &impl Fn(&mut A, &mut Turn<'_, A>),
+) {
+    let mut said = Said::default();
+    for at in 0..to - from {
+        one(phase, place, &mut rows, from, at, &mut said, turn);
+    }
+}
+
 #[inline(always)]
 fn one<A: Agent>(
     phase: Phase,
     place: u8,
-    rows: &mut Rows<'_, A>,
+    rows: &mut impl Window<A>,
     from: usize,
     at: usize,
     said: &mut Said<A>,
@@ -470,6 +492,12 @@ pub struct Guests<'a, 's, V: Agent> {
 const FEW: usize = 8;
 
 impl<V: Agent> Guests<'_, '_, V> {
+    /// Whether nobody stands on the so-many-th spot of the band.
+    #[inline(always)]
+    fn is_empty_at(&self, at: usize) -> bool {
+        self.starts[at] == self.starts[at + 1]
+    }
+
     /// Turns to the so-many-th spot of the band.
     #[inline(always)]
     fn turn_to(&mut self, at: usize) {

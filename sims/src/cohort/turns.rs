@@ -9,7 +9,7 @@ use crate::tick::Phase;
 use crate::turn::{Said, Turn};
 
 /// Rows cut into pieces of at most `every`, with where they begin and end.
-pub(super) fn cut<A, W: Window<A>>(rows: W, len: usize, every: usize) -> Vec<(usize, usize, W)> {
+pub(crate) fn cut<A, W: Window<A>>(rows: W, len: usize, every: usize) -> Vec<(usize, usize, W)> {
     let mut pieces = Vec::with_capacity(len.div_ceil(every));
     let mut rest = rows;
     let mut from = 0;

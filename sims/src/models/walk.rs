@@ -18,14 +18,10 @@ params! {
     /// mean.
     pub struct Walk {
         /// How many walk.
-<<<<<<< HEAD
         walkers: u64 = 1_000_u64, 1..=100_000_000, "walkers", fixed;
         /// Who says how they walk: a WebAssembly module whose `turn` takes and gives x and y. If it is empty, they walk by
         /// themselves.
         code: Module = "", (), "", fixed;
-=======
-        walkers: u64 = 1_000_u64, 1..=100_000_000, "walkers", agents;
->>>>>>> 8eaa1e3 (sims: a pattern that cannot be read is malformed; people and walkers are agents)
     }
 }
 

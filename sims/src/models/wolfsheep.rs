@@ -99,8 +99,10 @@ impl Model for WolfSheep {
                         vc.bear(*wolf);
                     }
                 });
-                grass.regrows = grass.regrows.saturating_sub(1);
             });
+        w.grass.each(t, |grass, _| {
+            grass.regrows = grass.regrows.saturating_sub(1);
+        });
     }
 
     fn observe(&self, w: &Pasture, see: &mut Sample) {
