@@ -93,10 +93,10 @@ params! {
         grow: u64 = 15_u64, 1..=1_000_000, "ticks";
         /// How long a cat lives.
         life: u64 = 80_u64, 1..=1_000_000_000, "ticks";
-        /// For how many cats there is room; kittens beyond it are not born.
-        room: u64 = 1_000_u64, 0..=100_000_000, "cats";
+        /// For how many cats there is room, as a multiple of those at first; kittens beyond it are not born.
+        room: f64 = 2.5, 0.0..=1e6, "times";
     }
-    small { cats: 60_u64, side: 60.0, room: 300_u64 }
+    small { cats: 60_u64, side: 60.0 }
 }
 
 impl Model for Cats {
@@ -364,7 +364,13 @@ impl Cats {
             }
         }
         let living = (w.toms.len() + w.queens.len() + w.kittens.len()) as u64;
-        let room = usize::try_from(self.room.saturating_sub(living)).unwrap_or(usize::MAX);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a count, and a cast saturates"
+        )]
+        let room = (self.room * self.cats as f64) as u64;
+        let room = usize::try_from(room.saturating_sub(living)).unwrap_or(usize::MAX);
         while litter.len() > room {
             let out = usize::try_from(lots.below(litter.len() as u64)).unwrap_or(0);
             litter.swap_remove(out);

@@ -366,7 +366,7 @@ fn there_are_never_more_than_there_is_room_for() {
     let crew = Crew::alone();
     let mut run = run(
         Cats {
-            room: 450,
+            room: 1.125,
             litter: 6,
             life: 1_000,
             ..Cats::defaults()
