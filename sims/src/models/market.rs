@@ -9,6 +9,7 @@
 use crate::asks::Answer;
 use crate::prelude::*;
 use broker::{Offered, Wanted, matched};
+use feed::Feed;
 
 pub mod broker;
 pub mod feed;
@@ -115,8 +116,6 @@ world! {
         adviser: Asks,
         /// The price of a token, in microeuros.
         price: u64,
-        /// Prices to come, tick by tick, if they are from a file.
-        feed: Vec<u64>,
     }
 }
 
@@ -125,9 +124,9 @@ params! {
     /// stand idle and some sell below cost.
     pub struct Market {
         /// How many buyers.
-        buyers: u64 = 600_u64, 0..=10_000_000, "buyers", fixed;
+        buyers: u64 = 600_u64, 0..=10_000_000, "buyers", agents;
         /// How many sellers, each with one machine.
-        sellers: u64 = 200_u64, 0..=10_000_000, "sellers", fixed;
+        sellers: u64 = 200_u64, 0..=10_000_000, "sellers", agents;
         /// How many sizes of machines there are: 8, 16, 32, ... GiB.
         sizes: u64 = 3_u64, 1..=16, "sizes", fixed;
         /// What an hour is worth to buyers; from half to one and a half of it.
@@ -142,8 +141,8 @@ params! {
         price: u64 = 250_000_u64, 1_000..=1_000_000_000, "microeuros", fixed;
         /// By how much the price moves in a tick at most.
         volatility: u64 = 40_u64, 0..=500, "thousandths";
-        /// A CSV file with a column `price` in euros, a line for each tick; if none, the price walks.
-        feed: String = "", (), "file", fixed;
+        /// Prices in euros, tick by tick: a CSV file with a column `price`, or the prices themselves; if none, the price walks.
+        feed: Feed = "", (), "prices or file", fixed;
         /// How often a seller looks at the price; 0 is never again.
         review: u64 = 48_u64, 0..=1_000_000, "ticks";
         /// What a seller wants beyond its cost at first.
@@ -185,11 +184,7 @@ impl Model for Market {
     type World = Exchange;
 
     fn build(&self, w: &mut Exchange, t: &mut Tick<'_>) {
-        w.price = self.price;
-        if !self.feed.is_empty() {
-            w.feed = feed::read(&self.feed).unwrap_or_else(|why| panic!("{why}"));
-            w.price = w.feed[0];
-        }
+        w.price = self.feed.at(0).unwrap_or(self.price);
         let about = |vc: u64, mean: u64| mean / 2 + vc.min(mean);
         w.buyers.spawn(t, self.buyers, |vc| Buyer {
             wallet: self.funds * 1_000,
@@ -222,11 +217,7 @@ impl Model for Market {
 
     fn tick(&self, w: &mut Exchange, t: &mut Tick<'_>) {
         let walked = feed::step(w.price, self.volatility, &mut t.stream());
-        let now = usize::try_from(t.now()).unwrap_or(usize::MAX);
-        w.price = match w.feed.last() {
-            Some(&last) => w.feed.get(now).copied().unwrap_or(last),
-            None => walked,
-        };
+        w.price = self.feed.at(t.now()).unwrap_or(walked);
         let Some(broker) = w.broker.ids().next() else {
             return;
         };

@@ -1,13 +1,12 @@
 //! The market: nothing is lost but what is seen as lost, rates follow the price, and whoever comes to sellers who are all
 //! taken finds them so as often as Engset says.
 
-use std::path::Path;
-
 use sims::crew::Crew;
 use sims::live::{Live as _, Loaded};
 use sims::model::{Model as _, Sample};
+use sims::models::market::feed::Feed;
 use sims::models::market::{Market, RUNS};
-use sims::params::Params as _;
+use sims::params::{Params as _, Value};
 use sims::run::Run;
 use sims::store::Hosting;
 
@@ -31,12 +30,14 @@ fn few() -> Market {
     market
 }
 
-/// A file with this price until the change and another from then on.
-fn jump(dir: &Path, before: &str, change: usize, after: &str) -> String {
-    let path = dir.join("prices.csv");
-    let lines = [vec![before; change], vec![after; 1]].concat().join("\n");
-    std::fs::write(&path, format!("price\n{lines}\n")).unwrap();
-    path.to_str().unwrap().to_owned()
+/// This price until the change and another from then on.
+fn jump(before: &str, change: usize, after: &str) -> Feed {
+    Feed::from(
+        [vec![before; change], vec![after; 1]]
+            .concat()
+            .join(" ")
+            .as_str(),
+    )
 }
 
 /// All millitokens, and all nanoeuros.
@@ -195,9 +196,8 @@ fn sellers_follow_the_price_when_they_look_and_not_before() {
 /// The essay's double-edged sword: rates that stay when the token sinks are a loss, and when it rises machines stand idle.
 #[test]
 fn a_token_that_sinks_is_a_loss_and_one_that_rises_leaves_machines_idle() {
-    let dir = tempfile::tempdir().unwrap();
     let outcome = |price: &str, review: u64| {
-        let feed = jump(dir.path(), "0.25", 100, price);
+        let feed = jump("0.25", 100, price);
         let market = Market {
             feed,
             review,
@@ -323,10 +323,9 @@ fn a_feed_is_read_once_and_is_part_of_the_world() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("prices.csv");
     std::fs::write(&path, "tick,price\n0,0.5\n1,0.25\n2,1.25\n3,0.75\n").unwrap();
-    let market = Market {
-        feed: path.to_str().unwrap().to_owned(),
-        ..few()
-    };
+    let mut market = few();
+    let file = Value::Text(path.to_str().unwrap().to_owned());
+    market.set("feed", &file).unwrap();
     let crew = Crew::alone();
     let mut run = begin(market.clone(), 1);
     let mut prices = vec![run.world.price];
@@ -348,9 +347,10 @@ fn a_feed_is_read_once_and_is_part_of_the_world() {
         prices,
         [500_000, 250_000, 1_250_000, 750_000, 750_000, 750_000]
     );
-    let error = Run::of(market, 1, Hosting::Cohorts)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("prices.csv"), "{error}");
+    let error = market.set("feed", &file).unwrap_err().to_string();
+    assert!(
+        error.contains("`feed`") && error.contains("prices.csv"),
+        "{error}"
+    );
     assert_eq!(Market::NAME, "market");
 }

@@ -258,3 +258,33 @@ fn answers_are_bounded_and_given_once() {
     assert_eq!(run.digest(), other.digest());
     assert_eq!(see(&run, "heeded"), 1.0);
 }
+
+#[test]
+fn neither_threads_nor_how_rows_are_kept_show_in_what_is_asked() {
+    let digests = |threads, hosting| {
+        let market = Market {
+            buyers: 9_000,
+            sellers: 3_000,
+            advised: true,
+            advised_share: 0.5,
+            ..Market::defaults()
+        };
+        let crew = Crew::of(threads).unwrap();
+        let mut run = Run::of(market, 5, hosting).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            run.tick(&crew).unwrap();
+            let questions = run.questions(&BTreeSet::new());
+            for question in questions.iter().filter(|question| question.number % 3 > 0) {
+                run.answer(question.number, &(question.number % 500).to_string())
+                    .unwrap();
+            }
+            seen.push((run.digest(), questions));
+        }
+        assert!(see(&run, "heeded") > 300.0);
+        seen
+    };
+    let one = digests(1, Hosting::Cohorts);
+    assert_eq!(one, digests(3, Hosting::Cohorts));
+    assert_eq!(one, digests(2, Hosting::Alone));
+}

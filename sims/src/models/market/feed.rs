@@ -1,11 +1,14 @@
 //! The price of a token: a walk of the world's own, or a file.
 
+use std::sync::Arc;
+
 use fs_err as fs;
 
+use crate::params::{Param, Value};
 use crate::random::Stream;
 
 /// The longest file of prices, in bytes.
-pub const FILE_LEN_MAX: u64 = 64 << 20;
+pub const FILE_LEN_MAX: u64 = 4 << 20;
 
 /// What a token costs at least and at most, in microeuros: 0.001 and 1,000 euros. Within them, no product of a rate, hours and
 /// a price leaves 64 bits.
@@ -13,11 +16,75 @@ pub const PRICE_MIN: u64 = 1_000;
 /// The most.
 pub const PRICE_MAX: u64 = 1_000_000_000;
 
-/// Prices from a CSV file with a column `price`, in euros for a token, one line for each tick; as microeuros.
+/// How many prices a feed has at most: more than a year of hours. They are kept with the parameters of every run.
+pub const PRICES_MAX: usize = 10_000;
+
+/// The prices of a token, tick by tick, in microeuros; none if the price walks. After the last, that stays.
 ///
-/// # Errors
-/// What is wrong, with the number of the line.
-pub fn read(path: &str) -> Result<Vec<u64>, String> {
+/// As a parameter it is written as the name of a CSV file with a column `price` in euros, or as the prices themselves, in
+/// euros with blanks between them. It is kept in the second way, so that a run needs no file to go on or to be verified.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Feed(Arc<[u64]>);
+
+impl Feed {
+    /// The price at a tick; none if there is no feed.
+    pub fn at(&self, tick: u64) -> Option<u64> {
+        let at = usize::try_from(tick).unwrap_or(usize::MAX);
+        self.0.get(at).or(self.0.last()).copied()
+    }
+
+    fn find(text: &str) -> Result<Self, String> {
+        let listed: Option<Vec<u64>> = text.split_whitespace().map(price).collect();
+        let prices = match listed {
+            Some(prices) => prices,
+            None => read(text)?,
+        };
+        match prices.len() {
+            0..=PRICES_MAX => Ok(Self(prices.into())),
+            len => Err(format!("{len} prices; {PRICES_MAX} are the most")),
+        }
+    }
+}
+
+impl From<&str> for Feed {
+    /// What is no feed is none: for defaults.
+    fn from(text: &str) -> Self {
+        Self::find(text).unwrap_or_default()
+    }
+}
+
+impl Param for Feed {
+    type Range = ();
+    const EXPECTED: &'static str = "prices in euros, or the name of a file";
+
+    fn value(&self) -> Value {
+        let prices = self.0.iter().map(|price| {
+            let text = format!("{}.{:06}", price / 1_000_000, price % 1_000_000);
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        });
+        Value::Text(prices.collect::<Vec<_>>().join(" "))
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        Self::find(&value.to_string()).ok()
+    }
+
+    fn why_not(value: &Value) -> Option<String> {
+        Self::find(&value.to_string()).err()
+    }
+
+    fn range((): &()) -> Option<(Value, Value)> {
+        None
+    }
+
+    fn nearest(&self, (): &()) -> Self {
+        self.clone()
+    }
+}
+
+/// Prices from a CSV file.
+fn read(path: &str) -> Result<Vec<u64>, String> {
+    // The error of `fs_err` names the file.
     let failed = |why: std::io::Error| why.to_string();
     let len = fs::metadata(path).map_err(failed)?.len();
     if len > FILE_LEN_MAX {
@@ -26,11 +93,8 @@ pub fn read(path: &str) -> Result<Vec<u64>, String> {
     parse(&fs::read_to_string(path).map_err(failed)?).map_err(|why| format!("{path}: {why}"))
 }
 
-/// The same from text.
-///
-/// # Errors
-/// What is wrong, with the number of the line.
-pub fn parse(text: &str) -> Result<Vec<u64>, String> {
+/// The same from its text.
+fn parse(text: &str) -> Result<Vec<u64>, String> {
     let mut lines = (1_u64..)
         .zip(text.lines())
         .filter(|(_, line)| !line.trim().is_empty());
@@ -61,6 +125,11 @@ pub fn parse(text: &str) -> Result<Vec<u64>, String> {
     Ok(prices)
 }
 
+/// A price in euros, as microeuros.
+fn price(text: &str) -> Option<u64> {
+    micros(text).filter(|price| (PRICE_MIN..=PRICE_MAX).contains(price))
+}
+
 /// `0.2431` as 243,100, digit by digit, so that no rounding of a platform is in it. Digits beyond the sixth are cut off.
 fn micros(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -74,10 +143,9 @@ fn micros(text: &str) -> Option<u64> {
         whole.parse().ok()?
     };
     let part: String = part.chars().chain("000000".chars()).take(6).collect();
-    let micros = whole
+    whole
         .checked_mul(1_000_000)?
-        .checked_add(part.parse().ok()?)?;
-    (micros <= PRICE_MAX).then_some(micros)
+        .checked_add(part.parse().ok()?)
 }
 
 /// The price after one more tick of a walk: up or down by at most so many thousandths.
@@ -123,6 +191,25 @@ mod tests {
             let why = format!("line 3: the price {bad:?} is no amount from 0.001 to 1000");
             check(&text, Err(&why));
         }
+    }
+
+    #[test]
+    fn a_feed_is_kept_as_its_prices() {
+        let feed = Feed::find("0.25 1 .0625001 3.10").unwrap();
+        assert_eq!(feed.value(), Value::Text("0.25 1 0.0625 3.1".to_owned()));
+        assert_eq!(Feed::from_value(&feed.value()), Some(feed.clone()));
+        assert_eq!(
+            [0, 1, 3, 4, u64::MAX].map(|tick| feed.at(tick)),
+            [250_000, 1_000_000, 3_100_000, 3_100_000, 3_100_000].map(Some)
+        );
+        assert_eq!(Feed::find("").unwrap().at(0), None);
+        let why = Feed::why_not(&Value::Text("no/such/file.csv".to_owned())).unwrap();
+        assert!(why.contains("no/such/file.csv"), "{why}");
+        let many = "1 ".repeat(PRICES_MAX + 1);
+        assert_eq!(
+            Feed::find(&many).unwrap_err(),
+            "10001 prices; 10000 are the most"
+        );
     }
 
     #[test]
