@@ -18,7 +18,7 @@ params! {
     /// mean.
     pub struct Walk {
         /// How many walk.
-        walkers: u64 = 1_000_u64, 1..=100_000_000, "walkers", fixed;
+        walkers: u64 = 1_000_u64, 1..=100_000_000, "walkers", agents;
         /// Who says how they walk: a WebAssembly module whose `turn` takes and gives x and y. If it is empty, they walk by
         /// themselves.
         code: Module = "", (), "", fixed;
