@@ -4,14 +4,17 @@
 //! [`printer`] (the only place that prints). Data goes to stdout, everything else to stderr; exit codes are 0 (done),
 //! 1 (the user can fix it) and 2 (our fault).
 
+mod again;
 pub mod args;
 mod bar;
 mod ls;
+mod plot;
 pub mod printer;
-mod refused;
+pub(crate) mod refused;
 mod run;
 mod stop;
 mod stopwatch;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -41,19 +44,18 @@ impl Env<'_> {
     /// The model of this name; without a name the only one that there is.
     pub(crate) fn model(&self, name: Option<&str>) -> Result<&ModelInfo, Refusal> {
         let names = || self.models.iter().map(|model| model.name);
-        let known = || names().collect::<Vec<_>>().join(", ");
         let Some(name) = name else {
             return match self.models {
                 [only] => Ok(only),
                 _ => Err(Refusal::new(Code::Malformed, "no model was named")
-                    .hint(format!("there are {}", known()))),
+                    .hint(format!("`{} ls` shows them", self.program))),
             };
         };
         let found = self.models.iter().find(|model| model.name == name);
         found.ok_or_else(|| {
             let hint = match nearest(name, names()) {
                 Some(near) => format!("is it `{near}`?"),
-                None => format!("there are {}", known()),
+                None => format!("`{} ls` shows which there are", self.program),
             };
             Refusal::new(Code::Unknown, format!("there is no model `{name}`"))
                 .who(name)
@@ -70,6 +72,11 @@ pub fn run(options: &Options, env: &Env<'_>) -> Result<(), Failure> {
     match &options.verb {
         Verb::Ls(options) => ls::ls(options, env),
         Verb::Run(options) => run::run(options, env),
+        Verb::Resume(options) => again::resume(options, env),
+        Verb::Fork(options) => again::fork(options, env),
+        Verb::Verify(options) => again::verify(options, env),
+        Verb::Sweep(options) => sweep::sweep(options, env),
+        Verb::Plot(options) => plot::plot(options, env),
     }
 }
 

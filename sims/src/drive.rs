@@ -88,7 +88,7 @@ pub fn drive<E: From<RunError>>(
             act.apply(live)?;
         }
         live.tick(course.crew)?;
-        if !see(live)? {
+        if !see(live)? && live.now() < course.steps {
             return Ok(Ended::Interrupted);
         }
     }

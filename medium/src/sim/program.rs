@@ -23,6 +23,9 @@ pub(crate) fn folder(verb: &Verb) -> Option<PathBuf> {
     let model = match verb {
         Verb::Ls(options) => options.model.as_deref(),
         Verb::Run(options) => options.model.as_deref(),
+        Verb::Sweep(options) => options.model.as_deref(),
+        // They are about a folder of data, which says of which model it is.
+        Verb::Resume(_) | Verb::Fork(_) | Verb::Verify(_) | Verb::Plot(_) => None,
     }?;
     is_folder(OsStr::new(model)).then(|| PathBuf::from(model))
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, Parser, Subcommand, ValueEnum};
 
+use crate::folder::Format;
 use crate::params::Value;
+use crate::sweep::Axis;
 
 /// How the verbs are called in the examples below; a model's crate puts its own name in the place of it.
 const CALLED: &str = "medium sim";
@@ -58,12 +60,50 @@ pub enum Verb {
     /// Run a model and print what came of it
     #[command(
         after_long_help = "The same model, parameters and seed give the same digest: for any number of threads, on any \
-            machine.\nCtrl-C ends the run after the tick that is under way.\n\nExamples:\n  \
+            machine.\nCtrl-C ends the run after the tick that is under way; with --out what was done is kept, and `resume` goes on.\n\nExamples:\n  \
             medium sim run flocking\n  \
             medium sim run flocking --agents 100000 --steps 100 --seed 42\n  \
+            medium sim run flocking --agents 100000 --steps 100 --seed 42 --out run\n  \
             medium sim run wolfsheep --preset small --set lambs=0.3 --set cubs=0.05 --json"
     )]
-    Run(Run),
+    Run(Box<Run>),
+    /// Go on with a run that was stopped or killed, or beyond its end
+    #[command(
+        after_long_help = "It goes on from the last checkpoint that is whole, or anew if there is none, and ends with the same \
+            data and digests as a run that was never stopped.\n\nExamples:\n  medium sim resume run\n  \
+            medium sim resume run --steps 200"
+    )]
+    Resume(Resume),
+    /// Take another way from a tick of a run on, with other parameters
+    #[command(
+        after_long_help = "The world comes from the nearest checkpoint at or before the tick, and is run to the tick as the \
+            other was. The other run stays as it is.\n\nExamples:\n  \
+            medium sim fork run --at 50 --set vision=5 --out other"
+    )]
+    Fork(Fork),
+    /// Run a run or a sweep again and compare every value and digest
+    #[command(
+        after_long_help = "Prints `= recorded`, or the first difference: tick, series, both values; then the exit code is \
+            1.\n\nExamples:\n  medium sim verify run\n  medium sim verify run --json"
+    )]
+    Verify(Verify),
+    /// Run every combination of some values, for some seeds, over all cores
+    #[command(
+        after_long_help = "VALUES are some values or ranges with commas between; a range is FROM..TO or FROM..TO:STEP, both \
+            ends included.\nSays how many runs there are before it begins. Each has one thread; the table has them in order, \
+            whichever ended first.\nThe same command goes on with a sweep that was stopped. A run that fails, or that has no \
+            agents, is named and makes\nthe exit code 1; the others are kept.\n\nExamples:\n  \
+            medium sim sweep flocking --set vision=5..15:5 --seeds 1..30 --out sweep\n  \
+            medium sim sweep wolfsheep --set lambs=0.2,0.4 --set cubs=0.05..0.2:0.05 --seeds 1,2,3 --out sweep"
+    )]
+    Sweep(Box<Sweep>),
+    /// Plot what a run or a sweep collected, as SVG or PNG
+    #[command(
+        after_long_help = "Of a sweep each combination of values is a line, with a band from the least to the greatest over \
+            its seeds.\n\nExamples:\n  medium sim plot run\n  medium sim plot run --y sheep,wolves -o waves.png\n  \
+            medium sim plot run/agents.parquet --x pos.x --y pos.y"
+    )]
+    Plot(Plot),
 }
 
 /// `ls`.
@@ -96,6 +136,45 @@ pub struct Start {
     pub steps: Option<u64>,
 }
 
+/// On what it runs, and what is seen of it.
+#[derive(Debug, Args)]
+pub struct Going {
+    /// On so many threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+    /// Show the world on the terminal while it runs
+    #[arg(long)]
+    pub view: bool,
+}
+
+/// What is kept of a run, and where.
+#[derive(Debug, Args)]
+pub struct Keep {
+    /// Keep data and digests in a folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Put the run in the place of one that the folder holds
+    #[arg(long, requires = "out")]
+    pub force: bool,
+    /// How tables are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "parquet",
+        requires = "out"
+    )]
+    pub format: Format,
+    /// Collect after each Nth tick
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = every, requires = "out")]
+    pub collect_every: u64,
+    /// Write down all agents after each Nth tick: agents.parquet, or agents.COHORT.parquet if there are several cohorts
+    #[arg(long, value_name = "N", value_parser = every, requires = "out")]
+    pub agents_every: Option<u64>,
+    /// Write a checkpoint after each Nth tick, from which `resume` and `fork` go on
+    #[arg(long, value_name = "N", value_parser = every, requires = "out")]
+    pub checkpoint_every: Option<u64>,
+}
+
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {
@@ -110,12 +189,126 @@ pub struct Run {
     /// The seed of its randomness
     #[arg(long, value_name = "S", default_value_t = 1, value_parser = count)]
     pub seed: u64,
-    /// On so many threads [default: all cores]
-    #[arg(long, value_name = "N", value_parser = threads)]
-    pub threads: Option<usize>,
+    /// On what it runs.
+    #[command(flatten)]
+    pub going: Going,
+    /// What is kept.
+    #[command(flatten)]
+    pub keep: Keep,
     /// Keep rows as columns, or each on its own: the digest is the same, the speed is not
     #[arg(long, value_name = "HOW", default_value = "on")]
     pub cohorts: Cohorts,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The folder of the run
+    pub dir: PathBuf,
+    /// Go to this tick [default: where the run should go]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub steps: Option<u64>,
+    /// On what it runs.
+    #[command(flatten)]
+    pub going: Going,
+}
+
+/// `fork`.
+#[derive(Debug, Args)]
+pub struct Fork {
+    /// The folder of the run
+    pub dir: PathBuf,
+    /// After which tick the ways part
+    #[arg(long, value_name = "TICK", value_parser = count)]
+    pub at: u64,
+    /// Give a parameter another value from there on; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment, required = true)]
+    pub set: Vec<(String, Value)>,
+    /// Go to this tick [default: where the other run should go]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub steps: Option<u64>,
+    /// The folder of the new run
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Put the run in the place of one that the folder holds
+    #[arg(long)]
+    pub force: bool,
+    /// On what it runs.
+    #[command(flatten)]
+    pub going: Going,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The folder of a run or a sweep
+    pub dir: PathBuf,
+    /// On so many threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+}
+
+/// `sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// Which model; `ls` shows them
+    pub model: Option<String>,
+    /// With what each run begins.
+    #[command(flatten)]
+    pub start: Start,
+    /// The values of a parameter: a list, a range; repeatable
+    #[arg(long, value_name = "NAME=VALUES", value_parser = Axis::parse)]
+    pub set: Vec<Axis>,
+    /// The seeds, each for every combination: a list, a range
+    #[arg(long, value_name = "SEEDS", default_value = "1", value_parser = seeds)]
+    pub seeds: Seeds,
+    /// So many runs at a time [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+    /// The folder of the sweep
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Put the sweep in the place of what the folder holds
+    #[arg(long)]
+    pub force: bool,
+    /// How the table is written
+    #[arg(long, value_name = "FORMAT", default_value = "parquet")]
+    pub format: Format,
+    /// Collect after each Nth tick
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = every)]
+    pub collect_every: u64,
+}
+
+/// Seeds, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds(pub Vec<u64>);
+
+/// `plot`.
+#[derive(Debug, Args)]
+pub struct Plot {
+    /// The folder of a run or a sweep, or a table
+    pub what: PathBuf,
+    /// The column of the horizontal axis
+    #[arg(long, value_name = "NAME", default_value = "step")]
+    pub x: String,
+    /// The columns that are drawn [default: what the model collects]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub y: Vec<String>,
+    /// Powers of ten on this axis: x, y, or both with a comma between
+    #[arg(long, value_name = "AXES", value_delimiter = ',')]
+    pub log: Vec<LogAxis>,
+    /// The file to write: .svg or .png [default: plot.svg in the folder, or beside the table]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// An axis of a plot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogAxis {
+    /// The horizontal one
+    X,
+    /// The vertical one
+    Y,
 }
 
 /// How rows are kept.
@@ -150,6 +343,21 @@ fn count(text: &str) -> Result<u64, String> {
     digits
         .parse()
         .map_err(|_| format!("`{text}` is not a whole number from 0 to {}", u64::MAX))
+}
+
+/// After each so-many-th tick: the 0th would be none.
+fn every(text: &str) -> Result<u64, String> {
+    match count(text)? {
+        0 => Err("at least 1 must be asked for".to_owned()),
+        number => Ok(number),
+    }
+}
+
+/// Seeds: `1..30`, `1,2,3`.
+fn seeds(text: &str) -> Result<Seeds, String> {
+    let axis = Axis::of("seeds", text).map_err(|error| error.to_string())?;
+    let seeds: Result<_, _> = axis.values.iter().map(|value| count(value)).collect();
+    seeds.map(Seeds)
 }
 
 /// How many threads: none at all would run nothing.
@@ -211,6 +419,11 @@ mod tests {
         for bad in ["0", "1025", "x"] {
             assert!(threads(bad).is_err(), "{bad}");
         }
+        assert_eq!(seeds("1..3,7"), Ok(Seeds(vec![1, 2, 3, 7])));
+        for bad in ["-1..1", "x", "1..2:0.5", ""] {
+            assert!(seeds(bad).is_err(), "{bad}");
+        }
+        assert!(every("0").is_err());
         for bad in ["vision", "=3"] {
             assert!(assignment(bad).is_err(), "{bad}");
         }

@@ -3,36 +3,53 @@
 use genesis::refusal::{Code, Refusal};
 
 use super::Failure;
+use crate::data;
+use crate::folder::FolderError;
 use crate::live::RunError;
 use crate::params::ParamError;
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        let code = match &error {
-            RunError::Param(ParamError::Unknown { .. } | ParamError::Uncounted { .. })
-            | RunError::Preset { .. }
-            | RunError::Cohort { .. }
-            | RunError::Nobody { .. }
-            | RunError::NotOpen { .. } => Code::Unknown,
-            RunError::TooLong { .. } => Code::TooLarge,
-            RunError::Param(
-                ParamError::Type { .. }
-                | ParamError::Range { .. }
-                | ParamError::Fixed { .. }
-                | ParamError::Unreadable { .. },
-            )
-            | RunError::Damaged(_)
-            | RunError::Other { .. }
-            | RunError::Unheard(_) => Code::Malformed,
-            RunError::Mailbox { .. } | RunError::Failed { .. } => Code::Fault,
-        };
-        let hint = error.hint();
-        hinted(Refusal::new(code, error.to_string()), hint).into()
+        hinted(Refusal::new(code(&error), error.to_string()), error.hint()).into()
+    }
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        hinted(Refusal::new(error.code(), error.to_string()), error.hint()).into()
+    }
+}
+
+impl From<data::Error> for Failure {
+    fn from(error: data::Error) -> Self {
+        FolderError::from(error).into()
+    }
+}
+
+/// What kind of error a world's is.
+pub(crate) fn code(error: &RunError) -> Code {
+    match error {
+        RunError::Param(ParamError::Unknown { .. } | ParamError::Uncounted { .. })
+        | RunError::Preset { .. }
+        | RunError::Cohort { .. }
+        | RunError::Nobody { .. }
+        | RunError::NotOpen { .. } => Code::Unknown,
+        RunError::TooLong { .. } => Code::TooLarge,
+        RunError::Param(
+            ParamError::Type { .. }
+            | ParamError::Range { .. }
+            | ParamError::Fixed { .. }
+            | ParamError::Unreadable { .. },
+        )
+        | RunError::Damaged(_)
+        | RunError::Other { .. }
+        | RunError::Unheard(_) => Code::Malformed,
+        RunError::Mailbox { .. } | RunError::Failed { .. } => Code::Fault,
     }
 }
 
 /// With a hint, where there is one.
-pub(crate) fn hinted(refusal: Refusal, hint: Option<String>) -> Refusal {
+fn hinted(refusal: Refusal, hint: Option<String>) -> Refusal {
     match hint {
         Some(hint) => refusal.hint(hint),
         None => refusal,

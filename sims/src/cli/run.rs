@@ -1,6 +1,7 @@
-//! `run`: a world from its beginning to its end.
+//! `run`: a world from its beginning to its end, and what every verb does that runs one.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use genesis::refusal::{Code, Refusal};
 use serde::Serialize;
@@ -14,6 +15,7 @@ use super::stopwatch::Stopwatch;
 use super::{Env, Failure};
 use crate::crew::Crew;
 use crate::drive::{Course, Ended, drive};
+use crate::folder::{self, Folder, FolderError, Keeper, Record, SCHEMA, Status};
 use crate::live::Live;
 use crate::model::{ModelInfo, Setting};
 use crate::params::Value;
@@ -23,82 +25,93 @@ use crate::store::Hosting;
 pub(super) fn run(options: &Run, env: &Env<'_>) -> Result<(), Failure> {
     let model = env.model(options.model.as_deref())?;
     let setting = setting(options)?;
+    // Wrong parameters are said before anything is made.
+    let values = model.resolve(&setting)?;
     let steps = options.start.steps.unwrap_or(model.steps);
-    // Wrong parameters are said before anything is built.
-    model.resolve(&setting)?;
-    let crew = crew(options.threads)?;
-    let stop = Stop::on_signals()?;
-    let watch = Stopwatch::start();
-    let mut live = model.begin(&setting)?;
-    let bar = Bar::new(
-        &env.printer,
-        format!("{} seed {}", model.name, setting.seed),
-        steps,
-    );
-    let course = Course {
-        steps,
-        acts: &[],
-        crew: &crew,
+    let run = Running::new(env, options.going.threads)?;
+    let Some(out) = &options.keep.out else {
+        let live = model.begin(&setting)?;
+        return run.finish(live, None, steps);
     };
-    let ended = drive(live.as_mut(), &course, |live| {
-        let count = live.agent_steps();
-        bar.at(live.now(), |seconds| {
-            bar::rate(count, seconds, "agent-steps")
-        });
-        Ok::<_, Failure>(!stop.is_given())
-    })?;
-    drop(bar);
-    let summary = Summary::of(live.as_mut(), ended, crew.threads(), watch.seconds());
-    if ended == Ended::Interrupted {
-        let what = format!("interrupted after tick {} of {steps}", summary.steps);
-        return Err(Refusal::new(Code::Cancelled, what)
-            .hint("with `--out DIR` a run keeps what it has done")
-            .into());
-    }
-    summary.print(env)
+    let folder = Folder::create(out, "run", options.keep.force)?;
+    let record = Record {
+        schema: SCHEMA,
+        model: model.name.to_owned(),
+        rule: model.rule.to_owned(),
+        params: params(model, &values),
+        seed: setting.seed,
+        steps,
+        done: 0,
+        status: Status::Running,
+        why: None,
+        cohorts: setting.hosting == Hosting::Cohorts,
+        threads: run.crew.threads(),
+        format: options.keep.format,
+        collect_every: options.keep.collect_every,
+        agents_every: options.keep.agents_every,
+        checkpoint_every: options.keep.checkpoint_every,
+        acts: Vec::new(),
+        fork: None,
+        agents: 0,
+        agent_steps: 0,
+        digest: None,
+        state_digest: None,
+        parameters: Vec::new(),
+        series: Vec::new(),
+        last: BTreeMap::new(),
+        files: BTreeMap::new(),
+        seconds: 0.0,
+        versions: versions(),
+        command: command(),
+    };
+    let live = model.begin(&setting)?;
+    let mut start = folder::Start {
+        live,
+        rows: Vec::new(),
+    };
+    let keeper = Keeper::begin(folder, record, model, &mut start)?;
+    run.finish(start.live, Some(keeper), steps)
 }
 
 /// With what a world begins.
 fn setting(options: &Run) -> Result<Setting, Failure> {
-    let mut set = file(&options.start)?;
-    set.extend(options.set.iter().cloned());
+    let mut setting = base(&options.start)?;
+    setting.set.extend(options.set.iter().cloned());
+    setting.seed = options.seed;
+    setting.hosting = match options.cohorts {
+        Cohorts::On => Hosting::Cohorts,
+        Cohorts::Off => Hosting::Alone,
+    };
+    Ok(setting)
+}
+
+/// Preset, number of agents, and the parameters of the file that was named.
+pub(super) fn base(options: &Start) -> Result<Setting, Failure> {
+    let mut set = Vec::new();
+    if let Some(path) = &options.params {
+        let text = fs_err::read_to_string(path).map_err(|error| io(&error))?;
+        let values: BTreeMap<String, Json> = serde_json::from_str(&text).map_err(|error| {
+            let what = format!("`{}` holds no parameters: {error}", path.display());
+            let hint = "one JSON object, as {\"vision\": 12.5, \"birds\": 1000}";
+            Refusal::new(Code::Malformed, what).hint(hint)
+        })?;
+        set.extend(
+            values
+                .iter()
+                .map(|(name, value)| (name.clone(), Value::from_json(value))),
+        );
+    }
     Ok(Setting {
-        preset: options.start.preset.clone(),
-        agents: options.start.agents,
+        preset: options.preset.clone(),
+        agents: options.agents,
         set,
-        seed: options.seed,
-        hosting: match options.cohorts {
-            Cohorts::On => Hosting::Cohorts,
-            Cohorts::Off => Hosting::Alone,
-        },
+        ..Setting::default()
     })
 }
 
-/// The parameters of the file that was named, if one was.
-pub(super) fn file(options: &Start) -> Result<Vec<(String, Value)>, Failure> {
-    let Some(path) = &options.params else {
-        return Ok(Vec::new());
-    };
-    let text = fs_err::read_to_string(path).map_err(|error| io(&error))?;
-    let values: BTreeMap<String, Json> = serde_json::from_str(&text).map_err(|error| {
-        let what = format!("`{}` holds no parameters: {error}", path.display());
-        Refusal::new(Code::Malformed, what)
-            .hint("one JSON object, as {\"vision\": 12.5, \"birds\": 1000}")
-    })?;
-    let values = values
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from_json(value)));
-    Ok(values.collect())
-}
-
-/// So many threads; as many as there are cores if nobody says how many.
-pub(super) fn crew(threads: Option<usize>) -> Result<Crew, Failure> {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let crew = Crew::of(threads.unwrap_or_else(cores)).map_err(|error| {
-        Refusal::new(Code::Io, format!("cannot start threads: {error}"))
-            .hint("ask for fewer with `--threads`")
-    })?;
-    Ok(crew)
+/// As many as there are cores if nobody says how many.
+pub(super) fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 /// The values of parameters by name.
@@ -108,6 +121,119 @@ pub(super) fn params(model: &ModelInfo, values: &[Value]) -> BTreeMap<String, Js
     named
         .map(|(info, value)| (info.name.to_owned(), value.into()))
         .collect()
+}
+
+/// Versions of what runs.
+pub(super) fn versions() -> BTreeMap<String, String> {
+    BTreeMap::from([("sims".to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
+}
+
+/// The command that was given.
+pub(super) fn command() -> Vec<String> {
+    std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Something that runs: its threads, its watch, and whether somebody wants it to stop.
+#[derive(Debug)]
+pub(super) struct Running<'a> {
+    pub(super) env: &'a Env<'a>,
+    pub(super) crew: Crew,
+    pub(super) stop: Stop,
+    pub(super) watch: Stopwatch,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn new(env: &'a Env<'a>, asked: Option<usize>) -> Result<Self, Failure> {
+        let crew = Crew::of(threads(asked)).map_err(|error| {
+            Refusal::new(Code::Io, format!("cannot start threads: {error}"))
+                .hint("ask for fewer with `--threads`")
+        })?;
+        Ok(Self {
+            env,
+            crew,
+            stop: Stop::on_signals()?,
+            watch: Stopwatch::start(),
+        })
+    }
+
+    /// A bar for a world that goes to this tick.
+    pub(super) fn bar(&self, live: &dyn Live, steps: u64) -> Bar {
+        Bar::new(
+            &self.env.printer,
+            format!("{} seed {}", live.model().name, live.seed()),
+            steps,
+        )
+    }
+
+    /// Runs a world to this tick, keeps what is to be kept, and says what came of it.
+    pub(super) fn finish(
+        self,
+        mut live: Box<dyn Live>,
+        mut keeper: Option<Keeper>,
+        steps: u64,
+    ) -> Result<(), Failure> {
+        let bar = self.bar(live.as_ref(), steps);
+        let acts = keeper
+            .as_ref()
+            .map_or_else(Vec::new, |keeper| keeper.record().acts.clone());
+        let course = Course {
+            steps,
+            acts: &acts,
+            crew: &self.crew,
+        };
+        let before = live.agent_steps();
+        let went = drive(live.as_mut(), &course, |live| {
+            if let Some(keeper) = &mut keeper {
+                keeper.see(live)?;
+            }
+            let count = live.agent_steps() - before;
+            bar.at(live.now(), |seconds| {
+                bar::rate(count, seconds, "agent-steps")
+            });
+            Ok::<_, FolderError>(!self.stop.is_given())
+        });
+        drop(bar);
+        let (threads, seconds) = (self.crew.threads(), self.watch.seconds());
+        let ended = match went {
+            Ok(ended) => ended,
+            Err(error) => return Err(failed(error, keeper)),
+        };
+        let (summary, kept) = match keeper {
+            Some(keeper) => {
+                let path = keeper.path().to_owned();
+                let record = keeper.end(live.as_mut(), ended, threads, seconds)?;
+                (Summary::recorded(&record, &path, ended), Some(path))
+            }
+            None => (Summary::of(live.as_mut(), ended, threads, seconds), None),
+        };
+        if ended == Ended::Interrupted {
+            return Err(self.interrupted(summary.steps, steps, kept.as_deref()));
+        }
+        summary.print(self.env)
+    }
+
+    fn interrupted(&self, done: u64, steps: u64, kept: Option<&Path>) -> Failure {
+        let what = format!("interrupted after tick {done} of {steps}");
+        let hint = match kept {
+            Some(path) => {
+                let (path, program) = (path.display(), self.env.program);
+                format!("`{path}` keeps what was done; `{program} resume {path}` goes on")
+            }
+            None => "with `--out DIR` a run keeps what was done, and can go on".to_owned(),
+        };
+        Refusal::new(Code::Cancelled, what).hint(hint).into()
+    }
+}
+
+/// The world, or its folder, failed: what was before is kept.
+fn failed(error: FolderError, keeper: Option<Keeper>) -> Failure {
+    if let (FolderError::Run(why), Some(keeper)) = (&error, keeper) {
+        // If even that fails, what went wrong first is what is said.
+        let _ = keeper.fail(&why.to_string());
+    }
+    error.into()
 }
 
 /// What came of a run.
@@ -126,7 +252,10 @@ pub(super) struct Summary {
     pub(super) state_digest: String,
     /// What is collected, after the last tick.
     pub(super) last: BTreeMap<String, Json>,
+    /// As they were at first.
     pub(super) params: BTreeMap<String, Json>,
+    /// Where it is kept.
+    pub(super) out: Option<String>,
 }
 
 impl Summary {
@@ -150,6 +279,25 @@ impl Summary {
                 .map(|&(name, value)| (name.to_owned(), value.into()))
                 .collect(),
             params: params(&model, &live.params()),
+            out: None,
+        }
+    }
+
+    pub(super) fn recorded(record: &Record, path: &Path, ended: Ended) -> Self {
+        Self {
+            model: record.model.clone(),
+            seed: record.seed,
+            steps: record.done,
+            ended,
+            threads: record.threads,
+            agents: record.agents,
+            agent_steps: record.agent_steps,
+            seconds: record.seconds,
+            digest: record.digest.clone().unwrap_or_default(),
+            state_digest: record.state_digest.clone().unwrap_or_default(),
+            last: record.last.clone(),
+            params: record.params.clone(),
+            out: Some(path.display().to_string()),
         }
     }
 
@@ -164,13 +312,21 @@ impl Summary {
             ""
         };
         let rate = bar::rate(self.agent_steps, self.seconds, "agent-steps");
+        let threads = if self.threads == 1 {
+            "thread"
+        } else {
+            "threads"
+        };
         let mut fields = vec![
             field("model", format!("{}, seed {}", self.model, self.seed)),
             field("steps", format!("{}{over}", self.steps)),
             field("agents", self.agents.to_string()),
             field(
                 "time",
-                format!("{:.2} s on {} threads, {rate}", self.seconds, self.threads),
+                format!(
+                    "{:.2} s on {} {threads}, {rate}",
+                    self.seconds, self.threads
+                ),
             ),
         ];
         fields.extend(
@@ -179,6 +335,7 @@ impl Summary {
                 .map(|(name, value)| field(name, value.to_string())),
         );
         fields.push(field("digest", self.digest.clone()));
+        fields.extend(self.out.iter().map(|out| field("kept in", out.clone())));
         env.printer.fields(&fields)
     }
 }

@@ -200,6 +200,27 @@ impl Values {
         .unwrap_or_default()
     }
 
+    /// Whether a value is that of a row of another column, to the last bit; every NaN is the same.
+    pub fn is_same(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        match (self, other) {
+            (Self::F64(a), Self::F64(b)) => match (a.get(row), b.get(other_row)) {
+                (Some(a), Some(b)) => a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
+                _ => false,
+            },
+            (Self::I64(a), Self::I64(b)) => a.get(row).is_some_and(|a| b.get(other_row) == Some(a)),
+            (Self::U64(a), Self::U64(b)) => a.get(row).is_some_and(|a| b.get(other_row) == Some(a)),
+            (Self::Bool(a), Self::Bool(b)) => {
+                a.get(row).is_some_and(|a| b.get(other_row) == Some(a))
+            }
+            (Self::Text(a), Self::Text(b)) => {
+                a.get(row).is_some_and(|a| b.get(other_row) == Some(a))
+            }
+            (Self::F64(_) | Self::I64(_) | Self::U64(_) | Self::Bool(_) | Self::Text(_), _) => {
+                false
+            }
+        }
+    }
+
     /// Bytes of the values in memory, with the contents of texts.
     pub fn bytes(&self) -> u64 {
         let contents = match self {
