@@ -134,6 +134,7 @@ pub fn scatter<T: Copy + Default>(from: &[T], to: &[u32], len: usize, into: &mut
 ///     /// A bird.
 ///     pub struct Bird { pos: P2, vel: V2 }
 /// }
+/// assert_eq!(Bird::new(P2::default(), V2::ZERO), Bird::default());
 /// assert_eq!(Bird::FIELDS[0].names().collect::<Vec<_>>(), ["pos.x", "pos.y"]);
 /// ```
 #[macro_export]
@@ -143,6 +144,15 @@ macro_rules! agent {
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
         #[allow(missing_docs, unreachable_pub, reason = "a field is what its name says")]
         $vis struct $name { $( $(#[$fdoc])* pub $field: $type ),* }
+
+        #[allow(dead_code, unreachable_pub, clippy::too_many_arguments, reason = "not all are born this way")]
+        impl $name {
+            /// From its fields, in the order of declaration.
+            #[inline]
+            pub const fn new($( $field: $type ),*) -> Self {
+                Self { $( $field ),* }
+            }
+        }
 
         #[allow(clippy::inline_always, reason = "a call for each row would cost more than the row")]
         const _: () = {

@@ -51,11 +51,11 @@ impl<T: Field> Board<T> {
         self.spots[spot.0 as usize]
     }
 
-    /// Puts somebody on an empty spot, each as likely.
+    /// Puts somebody on an empty spot, each as likely: one of these by turns, as cards are dealt.
     ///
     /// # Panics
     /// If there is none; a run says it as an error.
-    pub fn enter<A: Agent>(&mut self, vc: &mut Turn<'_, A>, who: T) -> Spot {
+    pub fn enter<A: Agent, const N: usize>(&mut self, these: [T; N], vc: &mut Turn<'_, A>) -> Spot {
         let empty = self.empty.len();
         assert!(
             empty > 0,
@@ -64,7 +64,7 @@ impl<T: Field> Board<T> {
             vc.id()
         );
         let to = self.empty.swap_remove(drawn(vc, empty));
-        self.spots[to.0 as usize] = who;
+        self.spots[to.0 as usize] = vc.deal(these);
         to
     }
 
@@ -73,7 +73,7 @@ impl<T: Field> Board<T> {
     /// # Panics
     /// If the lattice has no such spot.
     #[inline]
-    pub fn relocate<A: Agent>(&mut self, vc: &mut Turn<'_, A>, from: Spot) -> Spot {
+    pub fn relocate<A: Agent>(&mut self, from: Spot, vc: &mut Turn<'_, A>) -> Spot {
         if self.empty.is_empty() {
             return from;
         }
@@ -96,28 +96,43 @@ impl<T: Field> Board<T> {
         who
     }
 
-    /// Whom one sees on the other spots within a Chebyshev distance: how many of them are such, and how many there are. A
-    /// lattice that wraps is seen as if it had an edge.
+    /// How many others like the one on a spot stand within a Chebyshev distance of it. A lattice that wraps is seen as if it
+    /// had an edge.
     ///
     /// # Panics
     /// If the lattice has no such spot.
     #[inline]
-    pub fn around(&self, spot: Spot, radius: u32, such: impl Fn(T) -> bool) -> (u32, u32) {
+    pub fn like(&self, spot: Spot, radius: u32) -> u32 {
+        let own = self.get(spot);
+        // It is like itself.
+        self.around(spot, radius, |who| who == own) - 1
+    }
+
+    /// Which share of the others within a Chebyshev distance is like the one on a spot; none where there are no others.
+    ///
+    /// # Panics
+    /// If the lattice has no such spot.
+    pub fn likeness(&self, spot: Spot, radius: u32) -> Option<f64> {
+        let nobody = T::default();
+        let all = self.around(spot, radius, |who| who != nobody);
+        let others = all - u32::from(self.get(spot) != nobody);
+        (others > 0).then(|| f64::from(self.like(spot, radius)) / f64::from(others))
+    }
+
+    /// On how many spots within a Chebyshev distance stands such a one, the spot itself among them.
+    #[inline]
+    fn around(&self, spot: Spot, radius: u32, such: impl Fn(T) -> bool) -> u32 {
         let (columns, lines) = self.lattice.square(spot, radius);
         let width = self.lattice.width() as usize;
-        let nobody = T::default();
-        let (mut found, mut all) = (0, 0);
+        let mut found = 0;
         for line in lines {
             let from = line as usize * width + columns.start as usize;
             let to = line as usize * width + columns.end as usize;
             for &who in &self.spots[from..to] {
-                all += u32::from(who != nobody);
-                found += u32::from(who != nobody && such(who));
+                found += u32::from(such(who));
             }
         }
-        let own = self.get(spot);
-        let own = (own != nobody, own != nobody && such(own));
-        (found - u32::from(own.1), all - u32::from(own.0))
+        found
     }
 }
 

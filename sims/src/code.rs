@@ -58,15 +58,14 @@ impl Module {
     }
 }
 
-impl From<&'static str> for Module {
-    fn from(text: &'static str) -> Self {
-        Self(text.as_bytes().to_vec())
-    }
-}
-
 impl Param for Module {
     type Range = ();
+    type Written = &'static str;
     const EXPECTED: &'static str = "a module for rows: its text, or the name of its file";
+
+    fn written(text: &'static str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
 
     fn value(&self) -> Value {
         Value::Text(match std::str::from_utf8(&self.0) {

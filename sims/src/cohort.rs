@@ -86,6 +86,24 @@ impl<A: Agent> Cohort<A> {
         live.map(|(slot, _)| self.store.get(slot))
     }
 
+    /// The mean of what is some of all rows; 0 of none.
+    pub fn mean<V: Into<Option<f64>>>(&self, of: impl Fn(A) -> V) -> f64 {
+        let values = self.iter().filter_map(|row| of(row).into());
+        let (sum, count) =
+            values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
+        if count == 0 { 0.0 } else { sum / count as f64 }
+    }
+
+    /// Of which share of all rows this is true; 0 of none.
+    pub fn share(&self, of: impl Fn(A) -> bool) -> f64 {
+        self.mean(|row| f64::from(u8::from(of(row))))
+    }
+
+    /// Of how many rows this is true.
+    pub fn count(&self, of: impl Fn(A) -> bool) -> usize {
+        self.iter().filter(|row| of(*row)).count()
+    }
+
     /// All addresses, in the order of the rows.
     pub fn ids(&self) -> impl Iterator<Item = AgentId> + '_ {
         self.ids

@@ -11,11 +11,11 @@ use crate::world::World;
 /// A model: its parameters are the type itself.
 pub trait Model: Params {
     /// How it is called.
-    const NAME: &'static str;
+    const NAME: &'static str = Self::TITLE;
     /// Where its rule is from.
-    const RULE: &'static str;
+    const RULE: &'static str = Self::SOURCE;
     /// How many ticks a run has if nobody says otherwise.
-    const STEPS: u64 = 100;
+    const STEPS: u64 = Self::TICKS;
     /// What its world is made of.
     type World: World;
 
@@ -144,6 +144,12 @@ impl Setting {
 impl ModelInfo {
     /// That of a model.
     pub const fn of<M: Model>() -> Self {
+        const {
+            assert!(
+                !M::NAME.is_empty() && !M::RULE.is_empty(),
+                "a model says how it is called and where its rule is from"
+            );
+        }
         Self {
             name: M::NAME,
             about: M::ABOUT,

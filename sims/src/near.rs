@@ -76,20 +76,23 @@ impl<A: Agent> Near<A> {
             .extend((0..rows.len()).map(|row| at(&rows.get(row))));
     }
 
-    /// Sees all others within the radius of whose turn it is: the way to each, and its row as it was.
+    /// Sees all others within the radius of whose turn it is: the way to each, and its row as it was. How many there are.
     ///
     /// # Panics
     /// If this was not looked at in the same tick.
     #[inline(always)]
-    pub fn others(&self, vc: &Turn<'_, A>, mut see: impl FnMut(V2, A)) {
+    pub fn others(&self, vc: &Turn<'_, A>, mut see: impl FnMut(V2, A)) -> u32 {
         let me = vc.slot();
         self.check(vc.tick());
         let at = self.places[me];
+        let mut count = 0;
         self.search(at, |other, way| {
             if other != me {
+                count += 1;
                 see(way, self.rows.get(other));
             }
         });
+        count
     }
 
     /// Sees all within the radius of a place: the way to each, its address, and its row as it was.

@@ -172,8 +172,12 @@ impl ParamError {
 pub trait Param: Clone {
     /// How its bounds are written; `()` if it has none.
     type Range;
+    /// How its values are written in a declaration.
+    type Written;
     /// What it is called in errors.
     const EXPECTED: &'static str;
+    /// From what stands in a declaration.
+    fn written(written: Self::Written) -> Self;
     /// As a value.
     fn value(&self) -> Value;
     /// From a value; none if that is of another type.
@@ -191,7 +195,12 @@ pub trait Param: Clone {
 
 impl Param for u64 {
     type Range = RangeInclusive<u64>;
+    type Written = u64;
     const EXPECTED: &'static str = "a whole number";
+
+    fn written(written: u64) -> Self {
+        written
+    }
 
     fn value(&self) -> Value {
         Value::U64(*self)
@@ -216,7 +225,12 @@ impl Param for u64 {
 
 impl Param for u32 {
     type Range = RangeInclusive<u32>;
+    type Written = u32;
     const EXPECTED: &'static str = "a whole number";
+
+    fn written(written: u32) -> Self {
+        written
+    }
 
     fn value(&self) -> Value {
         Value::U64((*self).into())
@@ -238,7 +252,12 @@ impl Param for u32 {
 
 impl Param for f64 {
     type Range = RangeInclusive<f64>;
+    type Written = f64;
     const EXPECTED: &'static str = "a number";
+
+    fn written(written: f64) -> Self {
+        written
+    }
 
     fn value(&self) -> Value {
         Value::F64(*self)
@@ -265,7 +284,12 @@ impl Param for f64 {
 
 impl Param for bool {
     type Range = ();
+    type Written = bool;
     const EXPECTED: &'static str = "true or false";
+
+    fn written(written: bool) -> Self {
+        written
+    }
 
     fn value(&self) -> Value {
         Value::Bool(*self)
@@ -290,7 +314,12 @@ impl Param for bool {
 
 impl Param for String {
     type Range = ();
+    type Written = &'static str;
     const EXPECTED: &'static str = "text";
+
+    fn written(written: &'static str) -> Self {
+        written.to_owned()
+    }
 
     fn value(&self) -> Value {
         Value::Text(self.clone())
@@ -313,6 +342,12 @@ impl Param for String {
 pub trait Params: Clone + Send + Sync + fmt::Debug + 'static {
     /// What the model is, in a sentence or two.
     const ABOUT: &'static str;
+    /// How it is called; empty where the declaration does not say it and the model itself does.
+    const TITLE: &'static str = "";
+    /// Where its rule is from; empty as the name may be.
+    const SOURCE: &'static str = "";
+    /// How many ticks a run has if nobody says otherwise.
+    const TICKS: u64 = 100;
     /// All of them at their defaults.
     fn defaults() -> Self;
     /// What is known of each, in the order of declaration.
@@ -455,35 +490,123 @@ pub fn scale<P: Params>(
 
 /// Declares the parameters of a model, each in a line: name, type, default, range, unit; `fixed` where a value shapes the
 /// world when it is built, `agents` where it moreover counts agents, `side` where it is the side of their square (see
-/// [`Grows`](crate::params::Grows)). Presets name several values at once.
+/// [`Grows`](crate::params::Grows)).
+///
+/// Behind the name may stand how the model is called, where its rule is from, how many ticks a run has, and its presets. A
+/// parameter then has one value, or one for each preset in their order; the last preset is the default.
 ///
 /// ```
 /// use sims::prelude::*;
 ///
 /// params! {
 ///     /// Birds that fly as their neighbours do.
-///     pub struct Flocking {
+///     pub struct Flocking = "flocking", "Reynolds 1987", 200 ticks, presets [small, large] {
 ///         /// How many birds.
-///         birds: u64 = 400, 1..=100_000_000, "birds", agents;
+///         birds: u64 = [200, 400], 1..=100_000_000, "birds", agents;
 ///         /// How far a bird sees.
-///         vision: f64 = 15.0, 0.1..=1_000.0, "m";
+///         vision: f64 = [5.0, 15.0], 0.1..=1_000.0, "m";
+///         /// How far it flies in a tick.
+///         speed: f64 = 1.0, 0.0..=10.0, "m";
 ///     }
-///     small { birds: 200, vision: 5.0 }
 /// }
 /// let mut flocking = Flocking::defaults();
+/// assert_eq!((flocking.birds, Flocking::TICKS), (400, 200));
 /// assert!(flocking.preset("small"));
+/// assert_eq!((flocking.birds, flocking.vision, flocking.speed), (200, 5.0, 1.0));
 /// let error = flocking.set("vison", &Value::F64(1.0)).unwrap_err();
 /// assert_eq!(error.hint().as_deref(), Some("is it `vision`?"));
+/// ```
+///
+/// Presets that name few of many parameters may also follow the struct:
+///
+/// ```
+/// use sims::prelude::*;
+///
+/// params! {
+///     /// Walkers.
+///     pub struct Walk {
+///         /// How many walk.
+///         walkers: u64 = 1_000, 1..=10_000_000, "walkers", agents;
+///     }
+///     crowd { walkers: 100_000 }
+/// }
+/// let mut walk = Walk::defaults();
+/// assert!(walk.preset("crowd") && walk.walkers == 100_000);
 /// ```
 #[macro_export]
 macro_rules! params {
     (
         $(#[doc = $about:literal])+
+        $vis:vis struct $name:ident
+            = $title:literal, $rule:literal $(, $steps:literal ticks)? $(, presets [$($preset:ident),+])? {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident : $type:ty = $value:tt, $range:expr, $unit:literal $(, $word:ident)? ;
+            )*
+        }
+    ) => {
+        $crate::params! {
+            @items [$($about),+] $vis $name
+            [$( [$($doc),+] $field [$type] [$crate::params!(@last $type, $value)] [$range] $unit [$($word)?] )*]
+            {
+                const TITLE: &'static str = $title;
+                const SOURCE: &'static str = $rule;
+                $( const TICKS: u64 = $steps; )?
+                const PRESETS: &'static [&'static str] = &[$( $( stringify!($preset) ),+ )?];
+
+                fn preset(&mut self, name: &str) -> bool {
+                    let nth = Self::PRESETS.iter().position(|known| *known == name);
+                    if let Some(nth) = nth {
+                        $( self.$field = $crate::params!(@nth $type, $value, nth, self.$field); )*
+                    }
+                    nth.is_some()
+                }
+            }
+        }
+    };
+    (
+        $(#[doc = $about:literal])+
         $vis:vis struct $name:ident { $(
             $(#[doc = $doc:literal])+
-            $field:ident : $type:ty = $default:expr, $range:expr, $unit:literal $(, $fixed:ident)? ;
+            $field:ident : $type:ty = $default:expr, $range:expr, $unit:literal $(, $word:ident)? ;
         )* }
         $( $preset:ident { $( $pfield:ident : $pvalue:expr ),* $(,)? } )*
+    ) => {
+        $crate::params! {
+            @items [$($about),+] $vis $name
+            [$( [$($doc),+] $field [$type] [<$type as $crate::params::Param>::written($default)] [$range] $unit [$($word)?] )*]
+            {
+                const PRESETS: &'static [&'static str] = &[$( stringify!($preset) ),*];
+
+                fn preset(&mut self, name: &str) -> bool {
+                    match name {
+                        $( stringify!($preset) => {
+                            $( self.$pfield = $crate::params::Param::written($pvalue); )*
+                            true
+                        } )*
+                        _ => false,
+                    }
+                }
+            }
+        }
+    };
+    // The value of the last preset, or the only one.
+    (@last $type:ty, [$($value:expr),+]) => {{
+        let [.., last] = [$( <$type as $crate::params::Param>::written($value) ),+];
+        last
+    }};
+    (@last $type:ty, $value:expr) => { <$type as $crate::params::Param>::written($value) };
+    // The value of a preset, or what it was.
+    (@nth $type:ty, [$($value:expr),+], $nth:expr, $was:expr) => {{
+        let values = [$( <$type as $crate::params::Param>::written($value) ),+];
+        // A parameter has a value for each preset.
+        values.into_iter().nth($nth).unwrap_or($was)
+    }};
+    (@nth $type:ty, $value:expr, $nth:expr, $was:expr) => { <$type as $crate::params::Param>::written($value) };
+    (
+        @items [$($about:literal),+] $vis:vis $name:ident
+        [$( [$($doc:literal),+] $field:ident [$type:ty] [$default:expr] [$range:expr] $unit:literal [$($word:ident)?] )*]
+        { $($presets:tt)* }
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq)]
@@ -492,10 +615,10 @@ macro_rules! params {
 
         impl $crate::params::Params for $name {
             const ABOUT: &'static str = concat!($($about),+);
-            const PRESETS: &'static [&'static str] = &[$( stringify!($preset) ),*];
+            $($presets)*
 
             fn defaults() -> Self {
-                Self { $( $field: <$type>::from($default) ),* }
+                Self { $( $field: $default ),* }
             }
 
             fn infos() -> Vec<$crate::params::ParamInfo> {
@@ -503,22 +626,15 @@ macro_rules! params {
                     name: stringify!($field),
                     about: concat!($($doc),+).trim(),
                     unit: $unit,
-                    default: $crate::params::Param::value(&<$type>::from($default)),
+                    default: $crate::params::Param::value(&$default),
                     range: <$type as $crate::params::Param>::range(&$range),
-                    fixed: false $( || ["fixed", "agents", "side"].contains(&stringify!($fixed)) )?,
-                    grows: $crate::params::Grows::of(concat!("", $( stringify!($fixed) )?)),
+                    fixed: false $( || ["fixed", "agents", "side"].contains(&stringify!($word)) )?,
+                    grows: $crate::params::Grows::of(concat!("", $( stringify!($word) )?)),
                 } ),*]
             }
 
             fn values(&self) -> Vec<$crate::params::Value> {
                 vec![$( $crate::params::Param::value(&self.$field) ),*]
-            }
-
-            fn preset(&mut self, name: &str) -> bool {
-                match name {
-                    $( stringify!($preset) => { $( self.$pfield = <_>::from($pvalue); )* true } )*
-                    _ => false,
-                }
             }
 
             fn set(
@@ -539,39 +655,4 @@ macro_rules! params {
             }
         }
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::models::flocking::Flocking;
-    use crate::models::wolfsheep::WolfSheep;
-
-    #[test]
-    fn more_agents_have_as_much_room_each() {
-        let mut birds = Flocking::defaults();
-        scale(&mut birds, "flocking", 40_000).unwrap();
-        assert_eq!((birds.birds, birds.side), (40_000, 1_500.0));
-        let mut pasture = WolfSheep::defaults();
-        scale(&mut pasture, "wolfsheep", 15_001).unwrap();
-        // Two thirds of 15001 are 10000.67: the larger remainder is rounded up.
-        assert_eq!(
-            (pasture.sheep, pasture.wolves, pasture.side),
-            (10_001, 5_000, 316)
-        );
-    }
-
-    #[test]
-    fn a_number_of_agents_is_checked_as_every_value_is() {
-        let error = scale(&mut Flocking::defaults(), "flocking", u64::MAX).unwrap_err();
-        assert_eq!(
-            error.hint().as_deref(),
-            Some("the nearest that it can be: birds=100000000")
-        );
-        let error = scale(&mut Flocking::defaults(), "flocking", 0).unwrap_err();
-        assert!(
-            matches!(error, ParamError::Range { name: "birds", .. }),
-            "{error}"
-        );
-    }
 }

@@ -103,6 +103,11 @@ impl<A: Agent> Patches<A> {
         (0..self.len()).map(|slot| self.store.get(slot))
     }
 
+    /// Of how many patches this is true.
+    pub fn count(&self, of: impl Fn(A) -> bool) -> usize {
+        self.iter().filter(|row| of(*row)).count()
+    }
+
     /// Sees the rows within a Chebyshev distance of a spot, itself among them, line by line. A lattice that wraps is seen
     /// as if it had an edge.
     #[inline(always)]

@@ -80,22 +80,19 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// A text that belongs to the program.
-///
-/// # Panics
-/// If it is none.
-impl From<&'static str> for Pattern {
-    fn from(text: &'static str) -> Self {
+impl Param for Pattern {
+    type Range = ();
+    type Written = &'static str;
+    const EXPECTED: &'static str = "a pattern in RLE, or the name of its file";
+
+    /// # Panics
+    /// If the text is no pattern: it belongs to the program.
+    fn written(text: &'static str) -> Self {
         match Self::parse(text) {
             Ok(pattern) => pattern,
             Err(error) => panic!("{error}"),
         }
     }
-}
-
-impl Param for Pattern {
-    type Range = ();
-    const EXPECTED: &'static str = "a pattern in RLE, or the name of its file";
 
     /// The text itself, so that a run needs no file to go on.
     fn value(&self) -> Value {

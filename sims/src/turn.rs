@@ -122,6 +122,12 @@ impl<'a, A: Agent> Turn<'a, A> {
         these[usize::try_from(nth).unwrap_or(0)]
     }
 
+    /// One of these by turns, as cards are dealt: in the order of birth, so that as many get each.
+    #[inline]
+    pub const fn deal<T: Copy, const N: usize>(&self, these: [T; N]) -> T {
+        these[self.id.entry() as usize % N]
+    }
+
     /// A spot of a lattice.
     #[inline]
     pub fn spot(&mut self, lattice: &Lattice) -> Spot {
