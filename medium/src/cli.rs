@@ -14,8 +14,10 @@ mod part;
 mod persist;
 mod pod;
 mod recipe;
+mod show;
 mod sim;
 mod task;
+mod world;
 
 pub(crate) use global::Global;
 pub(crate) use new::{AgentLanguage, Console, New, NewKind, PartLanguage};
@@ -23,8 +25,10 @@ pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upg
 pub(crate) use persist::Persist;
 pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
 pub(crate) use recipe::{Init, Recipe, RecipeKind};
-pub(crate) use sim::Sim;
+pub(crate) use show::Show;
+pub(crate) use sim::{Sim, SimVerb};
 pub(crate) use task::{Allow, Permissions, Task, TaskKind};
+pub(crate) use world::WorldVerb;
 
 /// A node of the medium, and the verbs to talk to it.
 #[derive(Debug, Parser)]
@@ -392,13 +396,6 @@ pub(crate) struct Ps {
     /// Only those after this id, in the order of ids
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
-}
-
-/// `show`.
-#[derive(Debug, Args)]
-pub(crate) struct Show {
-    /// A VC (id, name or path) or a message (msg:…)
-    pub(crate) what: String,
 }
 
 /// `shape`.

@@ -18,6 +18,7 @@ pub(crate) mod events;
 pub(crate) mod found;
 pub(crate) mod pods;
 pub(crate) mod seen;
+pub(crate) mod worlds;
 
 use seen::{Born, Module, Node, Portrait, Sent};
 

@@ -20,3 +20,4 @@ pub mod spawn;
 pub mod stop;
 mod stripped;
 pub mod virtual_time;
+pub mod worlds;

@@ -39,6 +39,9 @@ use crate::server::bee::BeeServer;
 use crate::server::{self, Api, ApiConfig};
 use crate::stop::Stop;
 use crate::virtual_time::{Pace, keep_pace};
+use crate::worlds::agent::Agent;
+use crate::worlds::vc::World;
+use crate::worlds::{Surroundings, Worlds};
 
 /// How long a stopping node waits for requests under way, in milliseconds; then they are cut off.
 pub const SHUTDOWN_MS_MAX: u64 = 5_000;
@@ -191,7 +194,7 @@ impl Node {
             deterministic: config.deterministic,
             secret: secret.clone(),
             clock: clock.clone(),
-            natives: Runtime::natives(),
+            natives: Runtime::natives().with::<World>().with::<Agent>(),
             store: Some(store.clone()),
             contents: Some(Arc::new(contents.clone())),
             dormitory: Some(Arc::new(beds.clone())),
@@ -207,6 +210,20 @@ impl Node {
         if pace == Pace::Clock {
             tokio::spawn(keep_pace(runtime.clone(), clock.clone()));
         }
+        let worlds = Worlds::open(Surroundings {
+            data: pods_folder.unwrap_or(Path::new(".")).to_owned(),
+            durable: folder.is_some(),
+            clock: clock.clone(),
+            is_virtual: config.deterministic,
+            runtime: runtime.clone(),
+        });
+        let worlds = match worlds.await {
+            Ok(worlds) => worlds,
+            Err(refusal) => {
+                runtime.shutdown().await;
+                return Err(refusal);
+            }
+        };
         let announcement = Announcement {
             api: folder::base_of(bound),
             token,
@@ -216,6 +233,7 @@ impl Node {
         if let Some(folder) = folder
             && let Err(refusal) = announcement.write(folder)
         {
+            worlds.close().await;
             runtime.shutdown().await;
             return Err(refusal);
         }
@@ -233,6 +251,7 @@ impl Node {
             contents,
             pods: pods.clone(),
             beds,
+            worlds,
             stop: Stop::default(),
         });
         let bee = match bee {
@@ -334,6 +353,7 @@ impl Node {
         if let Some(bee) = bee {
             bee.ended(grace).await;
         }
+        api.worlds().close().await;
         api.runtime().shutdown().await;
         let removed = folder.as_deref().map_or(Ok(()), Announcement::remove);
         api.abandon_edits();

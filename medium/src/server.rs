@@ -36,6 +36,7 @@ use crate::folder::Announcement;
 use crate::pod_store::NodePods;
 use crate::stop::Stop;
 use crate::virtual_time::{Gate, Pace};
+use crate::worlds::Worlds;
 
 mod about;
 pub(crate) mod bee;
@@ -52,6 +53,7 @@ mod pods;
 mod replies;
 mod reshape;
 mod vcs;
+mod worlds;
 
 pub use contents::{DISK_RESERVE_BYTES, DOWNLOADS_MAX, REFERENCE_TYPE, UPLOADS_MAX};
 pub use events::{EVENTS_AT_ONCE, PING_MS, SEND_MS_MAX};
@@ -64,6 +66,7 @@ pub use messages::{KEY_BYTES_MAX, WAIT_MS_MAX};
 pub use modules::MODULE_BODY_BYTES_MAX;
 pub use pods::WALLET_HEADER;
 pub use pods::edit::{EDIT_IDLE_MS, EDITS_MAX};
+pub use worlds::TOLD_BYTES_MAX;
 
 /// Most connections at one time; more wait in the operating system's queue.
 pub const CONNECTIONS_MAX: usize = 1_024;
@@ -114,6 +117,8 @@ pub(crate) struct ApiConfig {
     pub(crate) pods: Arc<NodePods>,
     /// The VCs that sleep in pods.
     pub(crate) beds: PodBeds,
+    /// Its worlds.
+    pub(crate) worlds: Worlds,
     /// The signal that ends it.
     pub(crate) stop: Stop,
 }
@@ -184,6 +189,11 @@ impl Api {
     /// The VCs that sleep in pods.
     pub(crate) fn beds(&self) -> &PodBeds {
         &self.0.config.beds
+    }
+
+    /// Its worlds.
+    pub(crate) fn worlds(&self) -> &Worlds {
+        &self.0.config.worlds
     }
 
     /// Its pods.
@@ -337,6 +347,16 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/v1/contents/{digest}", contents::give),
         Route::post("/v1/contents/{digest}/pin", contents::pin),
         Route::delete("/v1/contents/{digest}/pin", contents::unpin),
+        Route::get("/v1/worlds", worlds::list),
+        Route::post("/v1/worlds", worlds::begin),
+        Route::get("/v1/worlds/{vc}", worlds::look),
+        Route::post("/v1/worlds/{vc}/step", worlds::step),
+        Route::post("/v1/worlds/{vc}/pause", worlds::pause),
+        Route::post("/v1/worlds/{vc}/go", worlds::go),
+        Route::post("/v1/worlds/{vc}/set", worlds::set),
+        Route::post("/v1/worlds/{vc}/take", worlds::take),
+        Route::post("/v1/worlds/{vc}/put", worlds::put),
+        Route::post("/v1/worlds/{vc}/verify", worlds::recompute),
         Route::get("/v1/wallets", pods::wallets),
         Route::get("/v1/pods", pods::list),
         Route::post("/v1/pods", pods::create),

@@ -28,6 +28,7 @@ mod stream;
 mod task;
 mod trial;
 pub(crate) mod up;
+mod world;
 
 /// What a verb works with.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +77,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Ps(options) => list::ps(context, &options).await,
         Verb::Find(options) => list::find(context, &options).await,
         Verb::Lineage(options) => list::lineage(context, &options.vc).await,
-        Verb::Show(options) => show::show(context, &options.what).await,
+        Verb::Show(options) => show::show(context, &options).await,
         Verb::Shape(options) => show::shape(context, &options).await,
         Verb::Explain(options) => show::explain(context, &options.message).await,
         Verb::Persist(options) => persist::persist(context, &options).await,
@@ -93,7 +94,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Pod(options) => pod::pod(context, options.kind).await,
         Verb::Recipe(options) => recipe::recipe(context, options.kind).await,
         Verb::Task(options) => task::task(context, options.kind).await,
-        Verb::Sim(options) => sim::sim(context, &options),
+        Verb::Sim(options) => sim::sim(context, options).await,
         Verb::New(options) => new::new(context, &options),
         Verb::Freeze(options) => freeze::freeze(context, &options).await,
         // `main` runs them before there is a thread.

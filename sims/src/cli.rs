@@ -24,6 +24,7 @@ use genesis::refusal::{Code, Refusal};
 
 pub use args::Options;
 pub use printer::{Failure, Flags, Printer};
+pub use run::setting;
 
 use crate::model::ModelInfo;
 use crate::params::nearest;
@@ -68,8 +69,8 @@ impl Env<'_> {
 ///
 /// # Errors
 /// [`Failure`]: what is left to say, and with which exit code.
-pub fn run(options: &Options, env: &Env<'_>) -> Result<(), Failure> {
-    match &options.verb {
+pub fn run(verb: &Verb, env: &Env<'_>) -> Result<(), Failure> {
+    match verb {
         Verb::Ls(options) => ls::ls(options, env),
         Verb::Run(options) => run::run(options, env),
         Verb::Resume(options) => again::resume(options, env),
@@ -123,7 +124,7 @@ pub fn main(models: &[ModelInfo]) -> ExitCode {
         program: &program,
         printer,
     };
-    let outcome = run(&options, &env);
+    let outcome = run(&options.verb, &env);
     ExitCode::from(env.printer.finish(outcome))
 }
 

@@ -23,7 +23,8 @@ impl AgentId {
     /// The last generation of an entry, after which it is not used again.
     const GENERATION_MAX: u32 = (1 << Self::GENERATION_BITS) - 2;
 
-    pub(crate) const fn new(cohort: u8, entry: u32, generation: u32) -> Self {
+    /// The address with these numbers; whether somebody has it is another matter. Generations have 24 bits.
+    pub const fn new(cohort: u8, entry: u32, generation: u32) -> Self {
         let cohort = (cohort as u64) << (Self::ENTRY_BITS + Self::GENERATION_BITS);
         Self(cohort | (generation as u64) << Self::ENTRY_BITS | entry as u64)
     }

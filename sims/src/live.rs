@@ -154,6 +154,8 @@ pub struct Question {
 pub struct CohortInfo {
     /// Its name in the world.
     pub name: &'static str,
+    /// Its number among the pieces of the world: [`AgentId::cohort`] of those who were born in it.
+    pub place: u8,
     /// What kind of agents live in it.
     pub kind: &'static str,
     /// How many.

@@ -94,6 +94,7 @@ pub struct ModelInfo {
     params: fn() -> Vec<ParamInfo>,
     resolve: fn(&Setting) -> Result<Vec<Value>, RunError>,
     begin: fn(&Setting) -> Began,
+    empty: fn(&Setting) -> Began,
     load: fn(&Loaded<'_>, Hosting) -> Began,
 }
 
@@ -159,6 +160,7 @@ impl ModelInfo {
             params: M::infos,
             resolve: |setting| Ok(setting.model::<M>()?.values()),
             begin: |setting| Ok(Box::new(Run::<M>::begin(setting)?)),
+            empty: |setting| Ok(Box::new(Run::<M>::empty(setting)?)),
             load: |loaded, hosting| Ok(Box::new(Run::<M>::load(loaded, hosting)?)),
         }
     }
@@ -182,6 +184,15 @@ impl ModelInfo {
     /// [`RunError`]: a wrong parameter or preset, or a world that cannot be built.
     pub fn begin(&self, setting: &Setting) -> Began {
         (self.begin)(setting)
+    }
+
+    /// A world with nobody and no ground in it, which is never ticked: an agent that is alone is put into it, to be looked
+    /// at and spoken to.
+    ///
+    /// # Errors
+    /// [`RunError`]: a wrong parameter or preset.
+    pub fn empty(&self, setting: &Setting) -> Result<Box<dyn Live>, RunError> {
+        (self.empty)(setting)
     }
 
     /// Goes on from a checkpoint of this model.

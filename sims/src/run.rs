@@ -44,26 +44,41 @@ impl<M: Model> Run<M> {
     /// # Errors
     /// [`RunError::Failed`] if the model cannot build it.
     pub fn of(model: M, seed: u64, hosting: Hosting) -> Result<Self, RunError> {
-        let mut start = b"world 1\0".to_vec();
-        crate::bytes::put_bytes(&mut start, M::NAME.as_bytes());
-        start.extend_from_slice(&seed.to_le_bytes());
-        for value in model.values() {
-            put_value(&mut start, &value);
-        }
-        let mut run = Self {
-            model,
-            world: M::World::new(hosting),
-            seed,
-            now: 0,
-            agent_steps: 0,
-            chain: Digest::of(&start),
-        };
+        let mut run = Self::unbuilt(model, seed, hosting);
         let crew = Crew::alone();
         run.guard(0, |model, world| {
             model.build(world, &mut Tick::new(seed, 0, &crew));
         })?;
         run.link();
         Ok(run)
+    }
+
+    /// A world before it is built: nobody is in it.
+    fn unbuilt(model: M, seed: u64, hosting: Hosting) -> Self {
+        let mut start = b"world 1\0".to_vec();
+        crate::bytes::put_bytes(&mut start, M::NAME.as_bytes());
+        start.extend_from_slice(&seed.to_le_bytes());
+        for value in model.values() {
+            put_value(&mut start, &value);
+        }
+        Self {
+            model,
+            world: M::World::new(hosting),
+            seed,
+            now: 0,
+            agent_steps: 0,
+            chain: Digest::of(&start),
+        }
+    }
+
+    /// A world of these parameters with nobody and no ground in it: for an agent that is looked at, or spoken to, alone.
+    /// It is never ticked.
+    ///
+    /// # Errors
+    /// [`RunError`]: a wrong parameter or preset.
+    pub fn empty(setting: &Setting) -> Result<Self, RunError> {
+        let model = setting.model()?;
+        Ok(Self::unbuilt(model, setting.seed, setting.hosting))
     }
 
     /// Goes on from a checkpoint.
@@ -201,8 +216,12 @@ impl<M: Model> Live for Run<M> {
             return Err(crate::params::ParamError::Fixed { name: info.name }.into());
         }
         self.model = model;
+        // What it became, not how it was written: `4`, `4.0` and their texts are one value.
         let mut bytes = Vec::new();
-        put_value(&mut bytes, value);
+        let infos = M::infos().into_iter().zip(self.model.values());
+        for (_, value) in infos.filter(|(info, _)| info.name == name) {
+            put_value(&mut bytes, &value);
+        }
         self.note("set", &[name.as_bytes(), &bytes]);
         Ok(())
     }
@@ -295,10 +314,13 @@ impl<M: Model> Live for Run<M> {
 
     fn cohorts(&mut self) -> Vec<CohortInfo> {
         let pieces = self.world.pieces_mut().into_iter();
-        pieces
-            .filter_map(|(name, piece)| {
+        // Pieces are numbered as `world!` numbers them, so that addresses can be read.
+        (0_u8..)
+            .zip(pieces)
+            .filter_map(|(place, (name, piece))| {
                 piece.members().map(|members| CohortInfo {
                     name,
+                    place,
                     kind: members.kind(),
                     len: members.len(),
                     fields: members.fields(),

@@ -19,7 +19,7 @@ use crate::view::Outgoing;
 use crate::worker::Worker;
 use crate::worker::beds::unpack;
 use crate::worker::births::Manner;
-use crate::worker::images::fork_of;
+use crate::worker::images::{fork_of, images_of};
 use crate::worker::strong::OWNERSHIP;
 
 /// How long a VC that is given away may take to be woken, in milliseconds.
@@ -124,6 +124,17 @@ impl Runtime {
             })
             .await;
         self.release_on_error(name, id, thawed)
+    }
+
+    /// The image of a VC as it is when it is born, under an id that is its own already: of what becomes a VC and was
+    /// something else before. Nothing is born yet; [`Runtime::thaw`] lets it go on here.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a part that this node does not know, or a bound.
+    pub fn image_of(&self, id: VcId, birth: Birth) -> Result<Image, Refusal> {
+        let images = images_of(&self.shared, id, self.shared.owner, false, birth, 0)?;
+        let first = images.into_iter().next();
+        first.ok_or_else(|| Refusal::new(Why::Internal, "a birth without an image"))
     }
 
     /// A copy of a VC under another id; it goes its own way from here on.

@@ -289,7 +289,7 @@ fn served_by(shared: &Shared, birth: &Birth) -> Result<Vec<Link>, Refusal> {
 }
 
 /// The images of a birth: the VC's, then those of all nested in it.
-pub(super) fn images_of(
+pub(crate) fn images_of(
     shared: &Shared,
     id: VcId,
     host: VcId,

@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Api;
 use super::failure::{Failure, clip, malformed};
 use super::vcs::receiver;
+use crate::worlds::Within;
 
 /// Longest JSON body, in bytes, where nothing else is said: refuse. Room for a part of
 /// [`CONTENTS_INLINE_MAX`] in base64, and then some.
@@ -45,15 +46,43 @@ impl FromRequestParts<Api> for Vc {
     }
 }
 
-/// Whom a message is for, which the path names: a VC, or a place in pods where one sleeps.
-pub(super) struct Receiver(pub(super) VcId);
+/// A VC, or who lives within a world.
+pub(super) enum Whom {
+    /// A VC.
+    Vc(VcId),
+    /// A cohort or an agent, and how it was named.
+    Within(Within, String),
+}
+
+impl FromRequestParts<Api> for Whom {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let name = segment(parts, api).await?;
+        Ok(match api.worlds().within(&name).await? {
+            Some(within) => Self::Within(within, name),
+            None => Self::Vc(api.runtime().resolve(&name).await?),
+        })
+    }
+}
+
+/// Whom a message is for, which the path names: a VC, a place in pods where one sleeps, or who lives within a world.
+pub(super) enum Receiver {
+    /// A VC.
+    Vc(VcId),
+    /// An agent of a world.
+    Within(Within),
+}
 
 impl FromRequestParts<Api> for Receiver {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
         let name = segment(parts, api).await?;
-        Ok(Self(receiver(api, &name).await?))
+        Ok(match api.worlds().within(&name).await? {
+            Some(within) => Self::Within(within),
+            None => Self::Vc(receiver(api, &name).await?),
+        })
     }
 }
 

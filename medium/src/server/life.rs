@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use actors::life::Life;
 
-use super::Api;
-use super::extract::{Json, Params, Vc, flag};
+use super::extract::{Json, Params, Vc, Whom, flag};
 use super::failure::{Answer, malformed};
+use super::{Api, worlds};
 use crate::name;
 
 /// Where in its life a VC is now.
@@ -29,12 +29,14 @@ fn view(id: VcId, life: Life) -> Answered<LifeView> {
 }
 
 /// Puts a VC to sleep; a message wakes it.
-pub(super) async fn sleep(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<LifeView>> {
+pub(super) async fn sleep(State(api): State<Api>, whom: Whom) -> Answer<Answered<LifeView>> {
+    let id = whole(whom)?;
     Ok(view(id, api.runtime().sleep(id).await?))
 }
 
 /// Wakes a VC.
-pub(super) async fn wake(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<LifeView>> {
+pub(super) async fn wake(State(api): State<Api>, whom: Whom) -> Answer<Answered<LifeView>> {
+    let id = whole(whom)?;
     Ok(view(id, api.runtime().wake(id).await?))
 }
 
@@ -73,8 +75,19 @@ pub(super) async fn lay_down(
 }
 
 /// Stops a VC: it takes no more turns.
-pub(super) async fn stop(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<LifeView>> {
-    Ok(view(id, api.runtime().stop_vc(id).await?))
+pub(super) async fn stop(State(api): State<Api>, whom: Whom) -> Answer<Answered<LifeView>> {
+    let id = whole(whom)?;
+    let life = api.runtime().stop_vc(id).await?;
+    api.worlds().stopped(id).await;
+    Ok(view(id, life))
+}
+
+/// The VC that goes through a life of its own.
+fn whole(whom: Whom) -> Result<VcId, Refusal> {
+    match whom {
+        Whom::Vc(id) => Ok(id),
+        Whom::Within(_, name) => Err(worlds::lives_within(&name)),
+    }
 }
 
 #[derive(Deserialize)]
@@ -87,9 +100,16 @@ pub(super) struct RemoveParams {
 /// Leaves nothing of a VC. A live one is stopped first if the request says so, else it is a conflict.
 pub(super) async fn remove(
     State(api): State<Api>,
-    Vc(id): Vc,
+    whom: Whom,
     Params(params): Params<RemoveParams>,
 ) -> Answer<Answered<LifeView>> {
+    let id = match whom {
+        Whom::Vc(id) => id,
+        Whom::Within(within, _) => {
+            let id = worlds::remove(&api, within, params.stop).await?;
+            return Ok(view(id, Life::Removed));
+        }
+    };
     let runtime = api.runtime();
     if let Some(bed) = runtime.bed(id) {
         if !params.stop {
@@ -104,7 +124,9 @@ pub(super) async fn remove(
     if params.stop && runtime.show(id).await?.summary.life != Life::Stopped {
         runtime.stop_vc(id).await?;
     }
-    Ok(view(id, runtime.remove(id).await?))
+    let life = runtime.remove(id).await?;
+    api.worlds().removed(id).await?;
+    Ok(view(id, life))
 }
 
 #[derive(Deserialize)]
@@ -150,13 +172,19 @@ pub(super) struct Forked {
 /// Makes a copy of a VC, with an id of its own.
 pub(super) async fn fork(
     State(api): State<Api>,
-    Vc(id): Vc,
+    whom: Whom,
     Json(ForkRequest { name }): Json<ForkRequest>,
 ) -> Answer<(StatusCode, Answered<Forked>)> {
     if let Some(name) = &name {
         name::given(name)?;
     }
-    let id = api.runtime().fork(id, name.clone()).await?;
+    let id = match whom {
+        Whom::Within(within, _) => worlds::fork(&api, within, name.clone()).await?,
+        Whom::Vc(id) => match api.worlds().keeper(id) {
+            Some(keeper) => api.worlds().fork(&keeper, name.clone()).await?,
+            None => api.runtime().fork(id, name.clone()).await?,
+        },
+    };
     Ok((
         StatusCode::CREATED,
         Answered(Forked {

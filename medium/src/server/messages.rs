@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use actors::letter::{Contents, Letter};
 use actors::view::{Fate, Outgoing, Receipt, Seen};
 
-use super::extract::{Msg, Params, Receiver};
+use super::extract::{Msg, Params, Receiver, read};
 use super::failure::{Answer, Failure, clip, malformed};
-use super::{Api, contents};
+use super::{Api, contents, worlds};
 use crate::stripped::{Stripped, whereabouts};
 
 /// How long an ask may wait, in milliseconds: refuse.
@@ -44,11 +44,19 @@ pub(super) struct SendParams {
 /// Sends a message on behalf of the owner; with `wait`, gives its answer.
 pub(super) async fn send(
     State(api): State<Api>,
-    Receiver(to): Receiver,
+    receiver: Receiver,
     Params(params): Params<SendParams>,
     request: Request,
 ) -> Answer<Response> {
     let (parts, body) = request.into_parts();
+    let to = match receiver {
+        Receiver::Vc(to) => to,
+        Receiver::Within(within) => {
+            let max = worlds::TOLD_BYTES_MAX;
+            let (bytes, _room) = read(body, max, "what an agent is told", &api).await?;
+            return worlds::send(&api, within, &bytes).await;
+        }
+    };
     let mut outgoing = Outgoing::new(to, Bytes::new());
     outgoing.channel = params
         .channel

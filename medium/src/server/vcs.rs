@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use actors::life::Life;
 use actors::view::{Hit, ListQuery, LogPage, Portrait, Summary};
 
-use super::Api;
-use super::extract::{Json, Params, SPAWN_BYTES_MAX, Vc, flag};
+use super::extract::{Json, Params, SPAWN_BYTES_MAX, Vc, Whom, flag};
 use super::failure::{Answer, clip, malformed};
+use super::{Api, worlds};
 use crate::dormitory::is_place;
 use crate::spawn::{self, Policy, Source, SpawnRequest, Spawned};
 
@@ -129,6 +129,9 @@ pub(super) async fn spawn(
 }
 
 async fn made(api: &Api, request: SpawnRequest) -> Result<Spawned, Refusal> {
+    if let Source::Image(file) = &request.pod {
+        worlds::not_twice(api, file).await?;
+    }
     let policy = Policy {
         durable: api.data().is_some(),
         contents_bytes_max: api.0.config.contents_bytes_max,
@@ -170,8 +173,35 @@ pub(super) async fn receiver(api: &Api, text: &str) -> Result<VcId, Refusal> {
 }
 
 /// A VC on one screen.
-pub(super) async fn show(State(api): State<Api>, Vc(id): Vc) -> Answer<Answered<Portrait>> {
-    Ok(Answered(api.runtime().show(id).await?))
+pub(super) async fn show(
+    State(api): State<Api>,
+    whom: Whom,
+    Params(ShowParams { after, limit }): Params<ShowParams>,
+) -> Answer<Response> {
+    let id = match whom {
+        Whom::Vc(id) => id,
+        Whom::Within(within, _) => return worlds::show(within, after, limit).await,
+    };
+    let portrait = api.runtime().show(id).await?;
+    let world = worlds::beside(&api, id).await;
+    Ok(Answered(PortraitView { portrait, world }).into_response())
+}
+
+/// What a page of a cohort is asked for with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShowParams {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A VC, and the world that it is, if it is one.
+#[derive(Serialize)]
+struct PortraitView {
+    #[serde(flatten)]
+    portrait: Portrait,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    world: Option<worlds::WorldView>,
 }
 
 /// Where a VC is among all shapes.
@@ -238,7 +268,18 @@ pub(super) async fn lineage(State(api): State<Api>, Vc(id): Vc) -> Answer<Answer
 }
 
 /// A VC, frozen: a file of [`genesis::export`], signed with the VC's key.
-pub(super) async fn image(State(api): State<Api>, Vc(id): Vc) -> Answer<Response> {
+pub(super) async fn image(State(api): State<Api>, whom: Whom) -> Answer<Response> {
+    let id = match whom {
+        Whom::Vc(id) if api.worlds().keeper(id).is_some() => {
+            let what = "a world is a folder and does not fit into an image";
+            return Err(Refusal::new(Code::TooLarge, what)
+                .who(id)
+                .hint("`medium fork` copies it; one of its agents can be frozen: WORLD/COHORT/ID")
+                .into());
+        }
+        Whom::Vc(id) => id,
+        Whom::Within(within, _) => return worlds::image(&api, within).await,
+    };
     let image = api.runtime().freeze(id).await?;
     let (key, now) = (api.0.config.secret.key_of(id), api.now());
     // Up to 64 MiB are encoded and digested: not on a thread that others wait for.

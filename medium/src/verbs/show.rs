@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::list::understood;
-use crate::cli::Shape;
+use super::world;
+use crate::cli::{Shape, Show};
 use crate::client::Client;
 use crate::client::seen::Portrait;
 use crate::printer::Style;
@@ -36,7 +37,8 @@ const DIGITS_MAX: usize = 12;
 const ROWS_MAX: usize = 12;
 
 /// Shows a VC, or a message.
-pub(crate) async fn show(context: Context<'_>, what: &str) -> Result<()> {
+pub(crate) async fn show(context: Context<'_>, options: &Show) -> Result<()> {
+    let what = options.what.as_str();
     let client = context.client()?;
     if what.starts_with("msg:") {
         let message: Value = client.get(&["v1", "messages", what], &[]).await?;
@@ -45,12 +47,23 @@ pub(crate) async fn show(context: Context<'_>, what: &str) -> Result<()> {
         }
         return context.printer.fields(&message_fields(&message));
     }
-    let portrait: Value = client.get(&["v1", "vcs", what], &[]).await?;
+    let mut query = Vec::new();
+    query.extend(options.after.clone().map(|after| ("after", after)));
+    query.extend(options.limit.map(|limit| ("limit", limit.to_string())));
+    let portrait: Value = client.get(&["v1", "vcs", what], &query).await?;
+    if portrait.get("cohort").is_some() {
+        return world::within(context, what, &portrait);
+    }
     if context.printer.is_json() {
         return context.printer.json(&portrait);
     }
+    let world = portrait.get("world").cloned();
     let portrait: Portrait = understood(portrait)?;
-    context.printer.fields(&portrait_fields(&portrait))
+    let mut fields = portrait_fields(&portrait);
+    if let Some(world) = world {
+        fields.extend(world::fields(&understood(world)?));
+    }
+    context.printer.fields(&fields)
 }
 
 /// What a stranger would ask of a VC: who is it, what is it made of, what may it do, how is it?

@@ -1,11 +1,12 @@
-//! `sim`: worlds, by the command line that every model's crate has.
+//! `sim`: worlds, by the command line that every model's crate has; and worlds that a node holds.
 
 use anyhow::Result;
+use sims::cli::args::Verb;
 use sims::cli::{Env, Failure, Flags, Printer, run};
 use sims::models::MODELS;
 
-use super::Context;
-use crate::cli::Sim;
+use super::{Context, world};
+use crate::cli::{Sim, SimVerb};
 use crate::printer::Closed;
 use crate::report::Said;
 use crate::sim::program;
@@ -14,8 +15,17 @@ use crate::sim::program;
 const PROGRAM: &str = "medium sim";
 
 /// Does what a verb of `sim` says.
-pub(crate) fn sim(context: Context<'_>, options: &Sim) -> Result<()> {
-    if let Some(folder) = program::folder(&options.verb) {
+pub(crate) async fn sim(context: Context<'_>, options: Sim) -> Result<()> {
+    let verb = match options.verb {
+        SimVerb::InNode(verb) => return world::world(context, verb).await,
+        SimVerb::Here(verb) => verb,
+    };
+    if let Verb::Run(options) = &verb
+        && let Some(name) = &options.node.name
+    {
+        return world::begin(context, name, options).await;
+    }
+    if let Some(folder) = program::folder(&verb) {
         let built = tokio::task::block_in_place(|| program::become_it(context, &folder));
         return built.map(|never| match never {}).map_err(Into::into);
     }
@@ -31,10 +41,14 @@ pub(crate) fn sim(context: Context<'_>, options: &Sim) -> Result<()> {
         }),
     };
     // A world runs on threads of its own, and waits for nothing that the executor has.
-    match tokio::task::block_in_place(|| run(options, &env)) {
-        Ok(()) => Ok(()),
-        Err(Failure::Closed) => Err(Closed.into()),
-        Err(Failure::Said) => Err(Said.into()),
-        Err(Failure::Refused(refusal)) => Err((*refusal).into()),
+    tokio::task::block_in_place(|| run(&verb, &env)).map_err(failed)
+}
+
+/// What the command line of worlds leaves to say.
+pub(super) fn failed(failure: Failure) -> anyhow::Error {
+    match failure {
+        Failure::Closed => Closed.into(),
+        Failure::Said => Said.into(),
+        Failure::Refused(refusal) => (*refusal).into(),
     }
 }

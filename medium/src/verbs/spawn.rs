@@ -202,7 +202,7 @@ fn pod(what: Option<&str>, text: Option<String>) -> Result<Value, Refusal> {
 }
 
 /// The file of a frozen VC: whether it is one is looked at before all of it is read.
-fn image_file(path: &Path) -> Result<Vec<u8>, Refusal> {
+pub(super) fn image_file(path: &Path) -> Result<Vec<u8>, Refusal> {
     let refused = |error: std::io::Error| file_refused("read", path, &error);
     let mut file = std::fs::File::open(path).map_err(refused)?;
     let mut bytes = Vec::new();

@@ -66,6 +66,9 @@ async fn answers_are_what_the_document_says() {
     check("post", "/v1/vcs/{vc}/messages", "200", &asked);
     check("post", "/v1/vcs/{vc}/messages", "202", &accepted);
 
+    let world = json!({"model": "money", "name": "w", "set": {"traders": 20}, "steps": 3});
+    let begun = node.post("/v1/worlds", &world).await;
+    check("post", "/v1/worlds", "201", &begun);
     let message = is_text(&asked["message"]);
     let mut checked = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -74,7 +77,12 @@ async fn answers_are_what_the_document_says() {
         if item.get("get").is_none() || path == "/v1/events" || !is_open {
             continue;
         }
-        let mut real = path.replace("{vc}", "echo").replace("{message}", message);
+        let vc = if path.starts_with("/v1/worlds") {
+            "w"
+        } else {
+            "echo"
+        };
+        let mut real = path.replace("{vc}", vc).replace("{message}", message);
         real = real.replace("{digest}", digest);
         if path == "/v1/find" {
             real.push_str("?pattern=all");
@@ -104,6 +112,44 @@ async fn answers_are_what_the_document_says() {
         let status = answer.status().as_u16().to_string();
         check(method, path, &status, &answer.json().await.unwrap());
     }
+
+    for (verb, body) in [
+        ("step", json!({"ticks": 2})),
+        ("go", json!({"steps": 4, "ticks_per_second": 1000})),
+        ("pause", json!({})),
+        ("set", json!({})),
+        ("verify", json!({})),
+    ] {
+        let path = format!("/v1/worlds/w/{verb}");
+        let said = node.post(&path, &body).await;
+        check("post", &format!("/v1/worlds/{{vc}}/{verb}"), "200", &said);
+    }
+    for address in ["w", "w%2Ftraders", "w%2Ftraders%2F3"] {
+        let seen = node.get(&format!("/v1/vcs/{address}")).await;
+        check("get", "/v1/vcs/{vc}", "200", &seen);
+    }
+    let heard = ask("/v1/vcs/w%2Ftraders%2F3/messages?wait=5000").await;
+    check("post", "/v1/vcs/{vc}/messages", "422", &heard);
+    let give = node.write(Method::POST, "/v1/vcs/w%2Ftraders%2F3/messages");
+    let heard: Value = give
+        .body("give 1")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    check("post", "/v1/vcs/{vc}/messages", "200", &heard);
+    let forked = node.post("/v1/vcs/w%2Ftraders%2F3/fork", &json!({})).await;
+    check("post", "/v1/vcs/{vc}/fork", "201", &forked);
+    let taking = json!({"agent": "traders/3", "name": "three"});
+    let taken = node.post("/v1/worlds/w/take", &taking).await;
+    check("post", "/v1/worlds/{vc}/take", "201", &taken);
+    let putting = json!({"agent": "three"});
+    let put = node.post("/v1/worlds/w/put", &putting).await;
+    check("post", "/v1/worlds/{vc}/put", "200", &put);
+    let ended = node.delete("/v1/vcs/w%2Ftraders%2F4?stop").await;
+    check("delete", "/v1/vcs/{vc}", "200", &ended);
 
     let frames = node.get("/v1/events.schema.json").await;
     let mut events = node.events("?after=0").await;

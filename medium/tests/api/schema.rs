@@ -108,6 +108,7 @@ fn is_of(value: &Value, kind: &Value) -> bool {
     match kind.as_str().expect("a type is text") {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
         "integer" => value.is_u64() || value.is_i64(),
         "string" => value.is_string(),
         "array" => value.is_array(),

@@ -195,6 +195,9 @@ pub struct Run {
     /// What is kept.
     #[command(flatten)]
     pub keep: Keep,
+    /// Whether it runs in a node.
+    #[command(flatten)]
+    pub node: InNode,
     /// Keep rows as columns, or each on its own: the digest is the same, the speed is not
     #[arg(long, value_name = "HOW", default_value = "on")]
     pub cohorts: Cohorts,
@@ -309,6 +312,27 @@ pub enum LogAxis {
     X,
     /// The vertical one
     Y,
+}
+
+/// A run in a node, which the medium's own command line begins.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "In a node")]
+pub struct InNode {
+    /// Run it in the node of the medium, as a VC of this name, and print its id
+    #[arg(
+        long = "in-node",
+        id = "in_node",
+        value_name = "NAME",
+        long_help = "Run it in the node of the medium, as a VC of this name, and print its id. It goes on by itself and \
+            survives the node; `show`, `send`, `freeze` and `fork` work on its agents, NAME/COHORT/ID"
+    )]
+    pub name: Option<String>,
+    /// So many ticks in a second [default: as many as can be]
+    #[arg(long, value_name = "R", requires = "in_node")]
+    pub ticks_per_second: Option<f64>,
+    /// Rest from the beginning, until `step` or `go`
+    #[arg(long, requires = "in_node")]
+    pub paused: bool,
 }
 
 /// How rows are kept.

@@ -23,6 +23,12 @@ use crate::store::Hosting;
 
 /// Runs a model.
 pub(super) fn run(options: &Run, env: &Env<'_>) -> Result<(), Failure> {
+    if options.node.name.is_some() {
+        let what = "the models of this program are not known to a node";
+        return Err(Refusal::new(Code::Malformed, what)
+            .hint("leave out `--in-node`; `medium sim run` runs those that come with the medium in a node")
+            .into());
+    }
     let model = env.model(options.model.as_deref())?;
     let setting = setting(options)?;
     // Wrong parameters are said before anything is made.
@@ -74,7 +80,10 @@ pub(super) fn run(options: &Run, env: &Env<'_>) -> Result<(), Failure> {
 }
 
 /// With what a world begins.
-fn setting(options: &Run) -> Result<Setting, Failure> {
+///
+/// # Errors
+/// [`Failure`] if the file of parameters cannot be read.
+pub fn setting(options: &Run) -> Result<Setting, Failure> {
     let mut setting = base(&options.start)?;
     setting.set.extend(options.set.iter().cloned());
     setting.seed = options.seed;

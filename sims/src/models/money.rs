@@ -49,6 +49,19 @@ impl Model for Money {
             .each(t, |trader, vc| trader.money += w.units.of(vc).len() as u64);
     }
 
+    /// `give 5`: so many units, from outside.
+    fn hear(&self, w: &mut Market, to: AgentId, text: &str) -> Result<(), String> {
+        let given = text.trim().strip_prefix("give ");
+        let given: Option<u64> = given.and_then(|units| units.trim().parse().ok());
+        let given = given.ok_or_else(|| format!("traders understand `give 5`, not `{text}`"))?;
+        if let Some(trader) = w.traders.get(to) {
+            let money = trader.money.checked_add(given);
+            let money = money.ok_or("nobody can have that much")?;
+            w.traders.set(to, Trader { money });
+        }
+        Ok(())
+    }
+
     fn observe(&self, w: &Market, see: &mut Sample) {
         see.value("gini", gini(w.traders.iter().map(|trader| trader.money)));
         see.value(
