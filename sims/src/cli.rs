@@ -12,6 +12,7 @@ mod plot;
 pub mod printer;
 pub(crate) mod refused;
 mod run;
+mod screen;
 mod stop;
 mod stopwatch;
 mod sweep;

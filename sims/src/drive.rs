@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crew::Crew;
 use crate::live::{Live, RunError};
+use crate::outside::{OutsideError, Talk};
 use crate::params::Value;
 
 /// What was done to a world from outside, between two ticks.
@@ -67,13 +68,15 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Drives a world, and shows it after each tick to somebody who may want it to stop (by answering `false`).
+/// Drives a world, and shows it after each tick to somebody who may want it to stop (by answering `false`). Between two ticks
+/// whoever `talk` is with hears its questions.
 ///
 /// # Errors
-/// [`RunError`] of the world, or what `see` says; the world is then not to be used any more.
-pub fn drive<E: From<RunError>>(
+/// [`RunError`] of the world, [`OutsideError`] of the talk, or what `see` says; the world is then not to be used any more.
+pub fn drive<E: From<RunError> + From<OutsideError>>(
     live: &mut dyn Live,
     course: &Course<'_>,
+    talk: &mut Option<Talk>,
     mut see: impl FnMut(&mut dyn Live) -> Result<bool, E>,
 ) -> Result<Ended, E> {
     loop {
@@ -86,6 +89,9 @@ pub fn drive<E: From<RunError>>(
         let now = live.now();
         for act in course.acts.iter().filter(|act| act.after == now) {
             act.apply(live)?;
+        }
+        if let Some(talk) = talk {
+            talk.between(live)?;
         }
         live.tick(course.crew)?;
         if !see(live)? && live.now() < course.steps {

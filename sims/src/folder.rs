@@ -17,13 +17,15 @@ mod verify;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use genesis::id::Digester;
+
 pub use error::FolderError;
 pub use fork::{Forked, fork};
 pub use keeper::{Keeper, Resumed, Start};
 pub use record::{FileRecord, Fork, Format, Record, SCHEMA, Status};
 pub use verify::{Verdict, verify};
 
-use genesis::id::Digester;
+use crate::outside::{self, Replay, Talk};
 
 /// The file that says what a folder is of.
 const RECORD: &str = "run.json";
@@ -33,6 +35,8 @@ const CHECKPOINTS: &str = "checkpoints";
 const CHECKPOINT: &str = ".vcw";
 /// The rows of a run that has not ended.
 const ROWS: &str = "model.rows";
+/// What was answered from outside.
+const ANSWERS: &str = "answers.jsonl";
 /// Where the tables of agents are in pieces.
 const PIECES: &str = "agents.parts";
 
@@ -143,7 +147,14 @@ impl Folder {
         for entry in fs_err::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_file = ["model.", "agents.", "run.json", "sweep.json", "plot."];
+            let is_file = [
+                "model.",
+                "agents.",
+                "answers.",
+                "run.json",
+                "sweep.json",
+                "plot.",
+            ];
             if [CHECKPOINTS, PIECES, crate::sweep::RUNS].contains(&name.as_str()) {
                 fs_err::remove_dir_all(entry.path())?;
             } else if is_file.iter().any(|begin| name.starts_with(begin)) {
@@ -151,6 +162,33 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// The answers that were given from outside, to a world that goes on after tick `now`; none if there were none.
+    ///
+    /// # Errors
+    /// [`FolderError::Outside`]: they cannot be read.
+    pub fn answers(path: &Path, now: u64) -> Result<Option<Replay>, FolderError> {
+        let path = path.join(ANSWERS);
+        Ok(if path.exists() {
+            Some(Replay::open(&path, now)?)
+        } else {
+            None
+        })
+    }
+
+    /// The talk of a world that goes on after tick `now`: with the program of this command, and first with the answers that
+    /// are recorded for the ticks to come.
+    ///
+    /// # Errors
+    /// [`FolderError::Outside`]: the program cannot be started, the record cannot be read.
+    pub fn talk(path: &Path, command: Option<&str>, now: u64) -> Result<Option<Talk>, FolderError> {
+        let Some(command) = command else {
+            return Ok(Self::answers(path, now)?.map(Talk::replay));
+        };
+        let (record, ahead) = outside::Record::open(&path.join(ANSWERS), now)?;
+        let program = Box::new(outside::Program::shell(command)?);
+        Ok(Some(Talk::with(program, Some(record), ahead)))
     }
 
     /// Writes what the folder says of its run.

@@ -45,6 +45,7 @@ pub mod store;
 pub mod sweep;
 pub mod tick;
 pub mod turn;
+pub mod view;
 pub mod world;
 
 pub mod data;

@@ -12,6 +12,7 @@ mod harness;
 
 mod again;
 mod says;
+mod seen;
 mod stopped;
 mod sweeps;
 

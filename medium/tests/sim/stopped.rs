@@ -137,6 +137,7 @@ fn a_run_that_is_interrupted_keeps_what_it_has_and_says_how_to_go_on() {
     check_same(&place, "straight", "stopped");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn without_a_folder_an_interrupted_run_says_how_to_keep_one() {
     let place = Place::new();

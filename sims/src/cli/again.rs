@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::args::{Fork, Resume, Verify};
 use super::bar;
-use super::run::{Running, Summary, command, threads, versions};
+use super::refused::io;
+use super::run::{Running, Summary, command, recorded_talk, threads, versions};
 use super::{Env, Failure, sweep};
 use crate::drive::Ended;
 use crate::folder::{self, Folder, Keeper, Record, Resumed, Status, Verdict};
@@ -46,7 +47,7 @@ pub(super) fn resume(options: &Resume, env: &Env<'_>) -> Result<(), Failure> {
         env.printer.note(&what);
         return Summary::recorded(&record, &options.dir, ended).print(env);
     }
-    let run = Running::new(env, options.going.threads)?;
+    let run = Running::going(env, &options.going)?;
     record.steps = steps;
     let Resumed {
         live,
@@ -61,7 +62,8 @@ pub(super) fn resume(options: &Resume, env: &Env<'_>) -> Result<(), Failure> {
         Some(tick) => format!("going on from the checkpoint after tick {tick}"),
         None => "no checkpoint is of use: beginning anew".to_owned(),
     });
-    run.finish(live, Some(keeper), steps)
+    let talk = recorded_talk(&keeper, &options.going, live.now())?;
+    run.finish(live, Some(keeper), talk, steps)
 }
 
 /// Takes another way from a tick on.
@@ -81,7 +83,7 @@ pub(super) fn fork(options: &Fork, env: &Env<'_>) -> Result<(), Failure> {
     let set: BTreeMap<String, Json> = typed(model, &options.set, &parent)?;
     // First the folder, so that nothing is run that cannot be kept.
     let out = Folder::create(&options.out, "run", options.force)?;
-    let run = Running::new(env, options.going.threads)?;
+    let run = Running::going(env, &options.going)?;
     let name = format!("{} seed {}", parent.model, parent.seed);
     let bar = bar::Bar::new(&env.printer, format!("{name}, to the fork"), options.at);
     let forked = folder::fork(
@@ -105,6 +107,10 @@ pub(super) fn fork(options: &Fork, env: &Env<'_>) -> Result<(), Failure> {
             .hint("nothing was kept")
             .into());
     };
+    if !forked.answers.is_empty() {
+        fs_err::write(options.out.join("answers.jsonl"), &forked.answers)
+            .map_err(|error| io(&error))?;
+    }
     let record = Record {
         steps,
         versions: versions(),
@@ -120,7 +126,8 @@ pub(super) fn fork(options: &Fork, env: &Env<'_>) -> Result<(), Failure> {
         None => format!("run from the beginning to tick {}", options.at),
     });
     let keeper = Keeper::begin(out, record, model, &mut start)?;
-    run.finish(start.live, Some(keeper), steps)
+    let talk = recorded_talk(&keeper, &options.going, options.at)?;
+    run.finish(start.live, Some(keeper), talk, steps)
 }
 
 /// The values as the model has them: checked, and with their types.

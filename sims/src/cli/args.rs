@@ -145,6 +145,19 @@ pub struct Going {
     /// Show the world on the terminal while it runs
     #[arg(long)]
     pub view: bool,
+    /// Start a program that answers the questions of agents: lines of JSON on its stdin and stdout
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        long_help = "Start a program that answers the questions of agents. It reads lines like \
+            {\"number\":256,\"cohort\":\"buyers\",\"id\":\"3\",\"question\":\"...\"} from its stdin and writes lines like \
+            {\"number\":256,\"answer\":\"...\"} to its stdout. Whoever has asked sleeps, the world goes on. The folder of the run \
+            keeps every answer, so that it is verified without the program"
+    )]
+    pub outside: Option<String>,
+    /// Wait between two ticks until all questions are answered, or none came for so long
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    pub patience: Option<f64>,
 }
 
 /// What is kept of a run, and where.
@@ -382,6 +395,16 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     let axis = Axis::of("seeds", text).map_err(|error| error.to_string())?;
     let seeds: Result<_, _> = axis.values.iter().map(|value| count(value)).collect();
     seeds.map(Seeds)
+}
+
+/// How long one waits: at most a day.
+fn patience(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds @ 0.0..=86_400.0) => Ok(seconds),
+        _ => Err(format!(
+            "`{text}` is not a number of seconds from 0 to 86400"
+        )),
+    }
 }
 
 /// How many threads: none at all would run nothing.

@@ -89,6 +89,11 @@ impl Printer {
         self.flags.json
     }
 
+    /// Whether stderr is in colour.
+    pub(crate) const fn err_colour(&self) -> bool {
+        self.err_colour
+    }
+
     /// Whether a bar can be drawn on stderr.
     pub(crate) const fn draws(&self) -> bool {
         self.err_terminal && !self.flags.quiet && !self.flags.json && !self.flags.no_progress

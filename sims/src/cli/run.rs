@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use genesis::refusal::{Code, Refusal};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::args::{Cohorts, Run, Start};
+use super::args::{Cohorts, Going, Run, Start};
 use super::bar::{self, Bar};
 use super::refused::io;
+use super::screen::Screen;
 use super::stop::Stop;
 use super::stopwatch::Stopwatch;
 use super::{Env, Failure};
@@ -18,6 +20,7 @@ use crate::drive::{Course, Ended, drive};
 use crate::folder::{self, Folder, FolderError, Keeper, Record, SCHEMA, Status};
 use crate::live::Live;
 use crate::model::{ModelInfo, Setting};
+use crate::outside::{Program, Replay, Talk};
 use crate::params::Value;
 use crate::store::Hosting;
 
@@ -34,10 +37,16 @@ pub(super) fn run(options: &Run, env: &Env<'_>) -> Result<(), Failure> {
     // Wrong parameters are said before anything is made.
     let values = model.resolve(&setting)?;
     let steps = options.start.steps.unwrap_or(model.steps);
-    let run = Running::new(env, options.going.threads)?;
+    let run = Running::going(env, &options.going)?;
     let Some(out) = &options.keep.out else {
         let live = model.begin(&setting)?;
-        return run.finish(live, None, steps);
+        let talk = talk(
+            None,
+            options.going.outside.as_deref(),
+            options.going.patience,
+            0,
+        )?;
+        return run.finish(live, None, talk, steps);
     };
     let folder = Folder::create(out, "run", options.keep.force)?;
     let record = Record {
@@ -57,6 +66,8 @@ pub(super) fn run(options: &Run, env: &Env<'_>) -> Result<(), Failure> {
         agents_every: options.keep.agents_every,
         checkpoint_every: options.keep.checkpoint_every,
         acts: Vec::new(),
+        outside: options.going.outside.clone(),
+        patience: options.going.patience,
         fork: None,
         agents: 0,
         agent_steps: 0,
@@ -76,7 +87,8 @@ pub(super) fn run(options: &Run, env: &Env<'_>) -> Result<(), Failure> {
         rows: Vec::new(),
     };
     let keeper = Keeper::begin(folder, record, model, &mut start)?;
-    run.finish(start.live, Some(keeper), steps)
+    let talk = recorded_talk(&keeper, &options.going, 0)?;
+    run.finish(start.live, Some(keeper), talk, steps)
 }
 
 /// With what a world begins.
@@ -151,9 +163,20 @@ pub(super) struct Running<'a> {
     pub(super) crew: Crew,
     pub(super) stop: Stop,
     pub(super) watch: Stopwatch,
+    /// Whether the world is shown while it runs.
+    pub(super) view: bool,
 }
 
 impl<'a> Running<'a> {
+    /// As the flags say.
+    pub(super) fn going(env: &'a Env<'a>, going: &Going) -> Result<Self, Failure> {
+        let view = going.view;
+        Ok(Self {
+            view,
+            ..Self::new(env, going.threads)?
+        })
+    }
+
     pub(super) fn new(env: &'a Env<'a>, asked: Option<usize>) -> Result<Self, Failure> {
         let crew = Crew::of(threads(asked)).map_err(|error| {
             Refusal::new(Code::Io, format!("cannot start threads: {error}"))
@@ -164,6 +187,7 @@ impl<'a> Running<'a> {
             crew,
             stop: Stop::on_signals()?,
             watch: Stopwatch::start(),
+            view: false,
         })
     }
 
@@ -181,9 +205,21 @@ impl<'a> Running<'a> {
         self,
         mut live: Box<dyn Live>,
         mut keeper: Option<Keeper>,
+        mut talk: Option<Talk>,
         steps: u64,
     ) -> Result<(), Failure> {
-        let bar = self.bar(live.as_ref(), steps);
+        let mut screen = if self.view {
+            Screen::on(&self.env.printer)
+        } else {
+            None
+        };
+        // A view says itself how far it is.
+        let bar = screen.is_none().then(|| self.bar(live.as_ref(), steps));
+        let head = |live: &dyn Live, seconds: f64, before: u64| {
+            let rate = bar::rate(live.agent_steps() - before, seconds, "agent-steps");
+            let (model, seed, now) = (live.model().name, live.seed(), live.now());
+            format!("{model}, seed {seed}: tick {now} of {steps}, {rate}")
+        };
         let acts = keeper
             .as_ref()
             .map_or_else(Vec::new, |keeper| keeper.record().acts.clone());
@@ -193,17 +229,29 @@ impl<'a> Running<'a> {
             crew: &self.crew,
         };
         let before = live.agent_steps();
-        let went = drive(live.as_mut(), &course, |live| {
+        let went = drive(live.as_mut(), &course, &mut talk, |live| {
             if let Some(keeper) = &mut keeper {
                 keeper.see(live)?;
             }
-            let count = live.agent_steps() - before;
-            bar.at(live.now(), |seconds| {
-                bar::rate(count, seconds, "agent-steps")
-            });
+            if let Some(screen) = &mut screen {
+                let text = head(live, self.watch.seconds(), before);
+                screen.see(live, &text);
+            }
+            if let Some(bar) = &bar {
+                let count = live.agent_steps() - before;
+                bar.at(live.now(), |seconds| {
+                    bar::rate(count, seconds, "agent-steps")
+                });
+            }
             Ok::<_, FolderError>(!self.stop.is_given())
         });
         drop(bar);
+        if let (Some(mut screen), Ok(_)) = (screen, &went) {
+            let text = head(live.as_ref(), self.watch.seconds(), before);
+            screen.draw(live.as_mut(), &text);
+        }
+        // Whoever answers has no more to do, and what was answered is in its file.
+        drop(talk);
         let (threads, seconds) = (self.crew.threads(), self.watch.seconds());
         let ended = match went {
             Ok(ended) => ended,
@@ -236,11 +284,48 @@ impl<'a> Running<'a> {
     }
 }
 
+/// The talk of a world with whoever was named, recorded in a folder if there is one.
+fn talk(
+    folder: Option<&Path>,
+    command: Option<&str>,
+    patience: Option<f64>,
+    now: u64,
+) -> Result<Option<Talk>, FolderError> {
+    let mut talk = match (folder, command) {
+        (Some(folder), command) => Folder::talk(folder, command, now)?,
+        (None, Some(command)) => {
+            let program = Box::new(Program::shell(command)?);
+            Some(Talk::with(program, None, Replay::default()))
+        }
+        (None, None) => None,
+    };
+    if let (Some(talk), Some(seconds)) = (&mut talk, patience) {
+        talk.wait(Duration::from_secs_f64(seconds));
+    }
+    Ok(talk)
+}
+
+/// The talk of a world whose folder is kept: with whoever is named now, or was named when it began.
+pub(super) fn recorded_talk(
+    keeper: &Keeper,
+    going: &Going,
+    now: u64,
+) -> Result<Option<Talk>, FolderError> {
+    let record = keeper.record();
+    let command = going.outside.as_deref().or(record.outside.as_deref());
+    talk(
+        Some(keeper.path()),
+        command,
+        going.patience.or(record.patience),
+        now,
+    )
+}
+
 /// The world, or its folder, failed: what was before is kept.
 fn failed(error: FolderError, keeper: Option<Keeper>) -> Failure {
-    if let (FolderError::Run(why), Some(keeper)) = (&error, keeper) {
+    if let (FolderError::Run(_) | FolderError::Outside(_), Some(keeper)) = (&error, keeper) {
         // If even that fails, what went wrong first is what is said.
-        let _ = keeper.fail(&why.to_string());
+        let _ = keeper.fail(&error.to_string());
     }
     error.into()
 }

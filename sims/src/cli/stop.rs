@@ -47,6 +47,7 @@ impl Stop {
                 next().await;
             });
             // Who signals twice wants no more waiting.
+            super::screen::restore();
             std::process::exit(1)
         };
         // It has no end of its own: it waits as long as the process lives.

@@ -6,6 +6,7 @@ use genesis::refusal::Code;
 
 use crate::data;
 use crate::live::RunError;
+use crate::outside::OutsideError;
 
 /// What can be wrong with the folder of a run.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,9 @@ pub enum FolderError {
     /// The world itself.
     #[error("{0}")]
     Run(#[from] RunError),
+    /// Whoever answers its questions.
+    #[error("{0}")]
+    Outside(#[from] OutsideError),
 }
 
 impl FolderError {
@@ -83,6 +87,7 @@ impl FolderError {
             Self::Io(error) => crate::cli::refused::io(error).hint?,
             Self::Table(error) => error.hint().to_owned(),
             Self::Run(error) => return error.hint(),
+            Self::Outside(error) => return error.hint().map(str::to_owned),
         })
     }
 
@@ -97,6 +102,14 @@ impl FolderError {
             }
             Self::Malformed { .. } | Self::Table(_) => Code::Malformed,
             Self::Run(error) => crate::cli::refused::code(error),
+            Self::Outside(error) => match error {
+                OutsideError::Start { .. } => Code::Unknown,
+                OutsideError::Ended { .. } => Code::Unreachable,
+                OutsideError::Garbage { .. }
+                | OutsideError::Refused(_)
+                | OutsideError::Strange { .. }
+                | OutsideError::Record { .. } => Code::Malformed,
+            },
         }
     }
 }

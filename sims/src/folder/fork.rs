@@ -7,11 +7,12 @@ use serde_json::Value as Json;
 
 use super::keeper::{Start, load, rows_until};
 use super::record::{Fork, Record, Status};
-use super::{FolderError, checkpoints};
+use super::{ANSWERS, Folder, FolderError, checkpoints};
 use crate::crew::Crew;
 use crate::drive::{Act, Course, Ended, What, drive};
 use crate::live::{Live, Loaded, RunError};
 use crate::model::ModelInfo;
+use crate::outside::Given;
 use crate::series::{Names, Row};
 
 /// Where a fork begins.
@@ -21,6 +22,8 @@ pub struct Forked {
     pub start: Option<Start>,
     /// What the new folder says.
     pub record: Record,
+    /// The answers from outside that its past has, as lines of `answers.jsonl`.
+    pub answers: String,
     /// From which checkpoint of the other run it came; none if it was run from the beginning.
     pub from: Option<u64>,
 }
@@ -73,11 +76,12 @@ pub fn fork(
         acts: &record.acts,
         crew,
     };
-    let ended = drive(live.as_mut(), &course, |live| {
+    let mut talk = Folder::talk(path, None, live.now())?;
+    let ended = drive(live.as_mut(), &course, &mut talk, |live| {
         if live.now().is_multiple_of(parent.collect_every) {
             rows.push(names.row(live)?);
         }
-        Ok::<_, RunError>(see(live))
+        Ok::<_, FolderError>(see(live))
     })?;
     match ended {
         Ended::Steps => {}
@@ -85,6 +89,7 @@ pub fn fork(
             return Ok(Forked {
                 start: None,
                 record,
+                answers: String::new(),
                 from,
             });
         }
@@ -110,8 +115,25 @@ pub fn fork(
     Ok(Forked {
         start,
         record,
+        answers: answers_before(path, at)?,
         from,
     })
+}
+
+/// The lines of a record of answers that were given before a tick.
+fn answers_before(path: &Path, at: u64) -> Result<String, FolderError> {
+    let text = match fs_err::read_to_string(path.join(ANSWERS)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let before =
+        |line: &&str| serde_json::from_str::<Given>(line).is_ok_and(|given| given.tick < at);
+    Ok(text
+        .lines()
+        .filter(before)
+        .flat_map(|line| [line, "\n"])
+        .collect())
 }
 
 /// The world of the last good checkpoint at or before a tick, with the rows up to there; or the world at its beginning.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::agents::AgentTables;
 use super::record::{Record, Status};
 use super::rows::{self, RowLog};
-use super::{Folder, FolderError, PIECES, ROWS, checkpoints, file_record, model_table};
+use super::{ANSWERS, Folder, FolderError, PIECES, ROWS, checkpoints, file_record, model_table};
 use crate::data::{self, Writer};
 use crate::drive::Ended;
 use crate::live::{Live, Loaded};
@@ -88,11 +88,11 @@ impl Keeper {
             let pieces = keeper.folder.path().join(PIECES);
             keeper.agents = Some(AgentTables::resume(&pieces, keeper.record.format, 0)?);
         }
-        let (rows, now) = (std::mem::take(&mut start.rows), live.now());
+        let rows = std::mem::take(&mut start.rows);
         for row in &rows {
             keeper.log.push(row)?;
         }
-        if now == 0 {
+        if rows.is_empty() {
             keeper.collect(live)?;
         } else {
             keeper.save(live)?;
@@ -244,6 +244,10 @@ impl Keeper {
     /// Writes a checkpoint, after what came before it is on the disk.
     fn save(&mut self, live: &mut dyn Live) -> Result<PathBuf, FolderError> {
         self.log.sync()?;
+        let answers = self.folder.path().join(ANSWERS);
+        if answers.exists() {
+            fs_err::File::open(answers)?.sync_all()?;
+        }
         if let Some(agents) = &mut self.agents {
             agents.cut(live.now())?;
         }
@@ -270,6 +274,10 @@ impl Keeper {
         let mut files = vec![table];
         if let Some(agents) = &mut self.agents {
             files.extend(agents.join(live.now(), self.folder.path())?);
+        }
+        let answers = self.folder.path().join(ANSWERS);
+        if answers.exists() {
+            files.push(answers);
         }
         let record = &mut self.record;
         record.files.clear();

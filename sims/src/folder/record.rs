@@ -54,6 +54,12 @@ pub struct Record {
     /// What was done from outside.
     #[serde(default)]
     pub acts: Vec<Act>,
+    /// The command of whoever answers the questions of the world; the answers are in `answers.jsonl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
+    /// How long it waits between two ticks until its questions are answered, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<f64>,
     /// Of what it is a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,

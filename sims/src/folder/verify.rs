@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::record::{Record, Status};
-use super::{FolderError, RECORD, file_record, model_table};
+use super::{Folder, FolderError, RECORD, file_record, model_table};
 use crate::crew::Crew;
 use crate::data;
 use crate::drive::{Course, Ended, drive};
 use crate::live::{Live, RunError};
 use crate::model::ModelInfo;
+use crate::outside::OutsideError;
 use crate::series::{Difference, Names, era};
 
 /// What came of a comparison.
@@ -36,6 +37,12 @@ enum Left {
 impl From<FolderError> for Left {
     fn from(error: FolderError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<OutsideError> for Left {
+    fn from(error: OutsideError) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -85,8 +92,9 @@ pub fn verify(
         acts: &record.acts,
         crew,
     };
+    let mut talk = Folder::talk(path, None, 0)?;
     let went = compare(live.as_ref()).and_then(|()| {
-        drive(live.as_mut(), &course, |live| {
+        drive(live.as_mut(), &course, &mut talk, |live| {
             compare(live)?;
             Ok::<_, Left>(see(live))
         })

@@ -286,11 +286,11 @@ pub(crate) fn rows_of(
         acts: &[],
         crew: &crew,
     };
-    let ended = drive(live.as_mut(), &course, |live| {
+    let ended = drive(live.as_mut(), &course, &mut None, |live| {
         if live.now().is_multiple_of(plan.collect_every) {
             rows.push(names.row(live)?);
         }
-        Ok::<_, RunError>(go_on())
+        Ok::<_, FolderError>(go_on())
     })?;
     if ended == Ended::Interrupted {
         return Ok(None);
