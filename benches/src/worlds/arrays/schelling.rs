@@ -9,6 +9,8 @@ use crate::worlds::{Outcome, Schelling, Seen, timed};
 const KINDS: [u8; 2] = [1, 2];
 /// Bytes that are read at once.
 const WORD: usize = 8;
+/// How many people's homes are read before their turns.
+const AHEAD: usize = 16;
 /// A one in each byte of a word.
 const ONES: u64 = u64::MAX / 255;
 
@@ -78,15 +80,26 @@ impl<const RADIUS: usize> Town<RADIUS> {
     }
 
     fn step(&mut self, wanted: u8) {
-        for left in (0..self.order.len()).rev() {
-            let next = below(self.numbers.next(), left as u32 + 1) as usize;
-            self.order.swap(left, next);
-            let person = self.order[left] as usize;
-            let (home, kind) = (self.home[person] as usize, self.kind(person));
-            if self.near(home, kind) <= wanted {
-                self.leave(person, home, kind);
+        for last in (1..self.order.len()).rev() {
+            let other = below(self.numbers.next(), last as u32 + 1) as usize;
+            self.order.swap(last, other);
+        }
+        let order = std::mem::take(&mut self.order);
+        let mut homes = [0; AHEAD];
+        for people in order.chunks(AHEAD) {
+            // Nobody but they themselves moves them, so that homes far apart in memory can be read at once.
+            for (&person, home) in people.iter().zip(&mut homes) {
+                *home = self.home[person as usize];
+            }
+            for (&person, &home) in people.iter().zip(&homes) {
+                let (person, home) = (person as usize, home as usize);
+                let kind = self.kind(person);
+                if self.near(home, kind) <= wanted {
+                    self.leave(person, home, kind);
+                }
             }
         }
+        self.order = order;
     }
 
     fn leave(&mut self, person: usize, home: usize, kind: u8) {
