@@ -18,6 +18,7 @@ mod stopwatch;
 mod sweep;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -27,6 +28,7 @@ pub use args::Options;
 pub use printer::{Failure, Flags, Printer};
 pub use run::setting;
 
+use crate::code::Engine;
 use crate::model::ModelInfo;
 use crate::params::nearest;
 use args::{Alone, Verb};
@@ -38,6 +40,8 @@ pub struct Env<'a> {
     pub models: &'a [ModelInfo],
     /// How the program is called in hints: `medium sim`.
     pub program: &'a str,
+    /// Who can run behaviours from outside; none in a program that has no engine for them.
+    pub engine: Option<Arc<dyn Engine>>,
     /// Where its output goes.
     pub printer: Printer,
 }
@@ -123,6 +127,7 @@ pub fn main(models: &[ModelInfo]) -> ExitCode {
     let env = Env {
         models,
         program: &program,
+        engine: None,
         printer,
     };
     let outcome = run(&options.verb, &env);

@@ -125,7 +125,7 @@ pub trait RowCode: Send + Sync {
 }
 
 /// Whoever can make code run: a port, because worlds know no engine.
-pub trait Engine: Send + Sync {
+pub trait Engine: fmt::Debug + Send + Sync {
     /// Checks and compiles a module for rows of so many bytes.
     ///
     /// # Errors

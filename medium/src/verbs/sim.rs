@@ -1,6 +1,9 @@
 //! `sim`: worlds, by the command line that every model's crate has; and worlds that a node holds.
 
+use std::sync::Arc;
+
 use anyhow::Result;
+use medium::rows::RowEngine;
 use sims::cli::args::Verb;
 use sims::cli::{Env, Failure, Flags, Printer, run};
 use sims::models::MODELS;
@@ -33,6 +36,7 @@ pub(crate) async fn sim(context: Context<'_>, options: Sim) -> Result<()> {
     let env = Env {
         models: MODELS,
         program: PROGRAM,
+        engine: Some(Arc::new(RowEngine)),
         printer: Printer::new(Flags {
             json: global.json,
             quiet: global.quiet,

@@ -554,5 +554,6 @@ impl Held {
 }
 
 fn crew(threads: usize) -> Result<Crew, Refusal> {
-    Crew::of(threads).map_err(|error| Refusal::new(Code::Io, error.to_string()))
+    let crew = Crew::of(threads).map_err(|error| Refusal::new(Code::Io, error.to_string()))?;
+    Ok(crew.with_engine(Arc::new(crate::rows::RowEngine)))
 }

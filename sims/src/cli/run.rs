@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use genesis::refusal::{Code, Refusal};
@@ -182,6 +183,10 @@ impl<'a> Running<'a> {
             Refusal::new(Code::Io, format!("cannot start threads: {error}"))
                 .hint("ask for fewer with `--threads`")
         })?;
+        let crew = match &env.engine {
+            Some(engine) => crew.with_engine(Arc::clone(engine)),
+            None => crew,
+        };
         Ok(Self {
             env,
             crew,
