@@ -26,7 +26,7 @@ pub(crate) use persist::Persist;
 pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
 pub(crate) use recipe::{Init, Recipe, RecipeKind};
 pub(crate) use show::Show;
-pub(crate) use sim::{Sim, SimVerb};
+pub(crate) use sim::{Publish, Sim, SimVerb};
 pub(crate) use task::{Allow, Permissions, Task, TaskKind};
 pub(crate) use world::WorldVerb;
 

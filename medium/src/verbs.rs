@@ -17,7 +17,7 @@ mod logs;
 mod new;
 mod pages;
 mod part;
-mod persist;
+pub(crate) mod persist;
 mod pod;
 mod recipe;
 mod send;

@@ -120,6 +120,7 @@ impl<T: Field> Board<T> {
     }
 
     /// On how many spots within a Chebyshev distance stands such a one, the spot itself among them.
+    #[expect(clippy::many_single_char_names, reason = "five spots in a line")]
     #[inline]
     fn around(&self, spot: Spot, radius: u32, such: impl Fn(T) -> bool) -> u32 {
         let (columns, lines) = self.lattice.square(spot, radius);

@@ -222,6 +222,14 @@ pub(crate) fn settled(folder: &Path) -> io::Result<bool> {
     Ok(status.success())
 }
 
+/// The folder of the crate that something lies in; none if it lies in none.
+pub(crate) fn around(path: &Path) -> Option<PathBuf> {
+    let path = fs::canonicalize(path).ok()?;
+    let mut folders = path.ancestors();
+    let found = folders.find(|folder| folder.join("Cargo.toml").is_file());
+    found.map(Path::to_owned)
+}
+
 /// Keeps others from building into a folder at the same time, for as long as the answer is kept.
 fn alone(target: &Path, printer: &Printer) -> Result<File, Refusal> {
     let path = target.join("models.lock");

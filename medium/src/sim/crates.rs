@@ -5,8 +5,10 @@
 //! on nothing of this machine and on no version of the medium; docs/decisions/model-crates.md says why it is made
 //! like that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+
+use genesis::id::{Digest, Digester};
 
 /// A file: its path with `/` between words, and what is in it.
 type File = (&'static str, &'static str);
@@ -156,6 +158,24 @@ fn engine() -> Vec<(String, String)> {
         ((*path).to_owned(), text)
     }));
     files
+}
+
+/// Which engine this is: the digest of its files.
+pub(crate) fn engine_digest() -> Digest {
+    digest_of(&engine())
+}
+
+/// The digest of files, by path and contents, whatever their order.
+fn digest_of(files: &[(String, String)]) -> Digest {
+    let files: BTreeMap<_, _> = files.iter().map(|(path, text)| (path, text)).collect();
+    let mut digester = Digester::default();
+    for (path, text) in files {
+        for part in [path, text] {
+            digester.update(&(part.len() as u64).to_le_bytes());
+            digester.update(part.as_bytes());
+        }
+    }
+    digester.digest()
 }
 
 /// The manifest of the engine's workspace: ours, with what its crates inherit and no more.

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Context;
 use super::freeze::digest_of;
 use super::recipe;
+use crate::bar::Bar;
 use crate::cli::Persist;
 
 /// Makes a pod of a VC or of a directory, and prints the reference by which it is spawned.
@@ -40,10 +41,14 @@ pub(crate) async fn persist(context: Context<'_>, options: &Persist) -> Result<(
 }
 
 /// What was made a pod.
-struct Persisted {
-    pod: String,
-    snapshot: Snapshot,
-    key: Option<String>,
+#[derive(Debug)]
+pub(crate) struct Persisted {
+    /// Its name.
+    pub(crate) pod: String,
+    /// What it is now.
+    pub(crate) snapshot: Snapshot,
+    /// The reference key, if it was shared.
+    pub(crate) key: Option<String>,
 }
 
 async fn vc(context: Context<'_>, options: &Persist) -> Result<()> {
@@ -111,18 +116,17 @@ async fn directory(context: Context<'_>, folder: &Path, options: &Persist) -> Re
     let (public, share) = (options.public, options.share);
     let persisted = context
         .with_pods("persisted", move |pods, bar| {
-            let scan = transfer::scan(&folder, &ScanOptions::default())?;
-            if pods.pods()?.iter().all(|pod| pod.name != name.as_str()) {
-                pods.create(&name, public)?;
-            }
-            let mut edit = pods.edit(&name)?;
-            // The pod is what the directory is: what is not there any more goes.
-            for entry in pods.list(&adapters::pods::Source::pod(&name), &PodPath::root())? {
-                edit.remove(&entry.path.parse()?, true)?;
-            }
-            transfer::put(edit.as_mut(), &scan, &PodPath::root(), bar)?;
-            let snapshot = edit.commit("persist")?;
-            finish(pods, &name, snapshot, share)
+            whole(
+                pods,
+                bar,
+                &folder,
+                &name,
+                What {
+                    public,
+                    share,
+                    note: "persist",
+                },
+            )
         })
         .await?;
     if context.printer.is_json() {
@@ -145,6 +149,42 @@ async fn directory(context: Context<'_>, folder: &Path, options: &Persist) -> Re
         ));
     }
     context.printer.text(&persisted.snapshot.reference)
+}
+
+/// How a directory becomes a pod.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct What {
+    /// Not encrypted.
+    pub(crate) public: bool,
+    /// With a reference key.
+    pub(crate) share: bool,
+    /// What the snapshot is for.
+    pub(crate) note: &'static str,
+}
+
+/// Makes a pod what a directory is, with a new snapshot; it may be there already.
+///
+/// # Errors
+/// What the directory and the keeper of pods say.
+pub(crate) fn whole(
+    pods: &dyn Pods,
+    bar: &Bar,
+    folder: &Path,
+    name: &PodName,
+    what: What,
+) -> Result<Persisted> {
+    let scan = transfer::scan(folder, &ScanOptions::default())?;
+    if pods.pods()?.iter().all(|pod| pod.name != name.as_str()) {
+        pods.create(name, what.public)?;
+    }
+    let mut edit = pods.edit(name)?;
+    // The pod is what the directory is: what is not there any more goes.
+    for entry in pods.list(&adapters::pods::Source::pod(name), &PodPath::root())? {
+        edit.remove(&entry.path.parse()?, true)?;
+    }
+    transfer::put(edit.as_mut(), &scan, &PodPath::root(), bar)?;
+    let snapshot = edit.commit(what.note)?;
+    finish(pods, name, snapshot, what.share)
 }
 
 fn finish(pods: &dyn Pods, name: &PodName, snapshot: Snapshot, share: bool) -> Result<Persisted> {

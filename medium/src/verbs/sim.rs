@@ -12,7 +12,7 @@ use super::{Context, world};
 use crate::cli::{Sim, SimVerb};
 use crate::printer::Closed;
 use crate::report::Said;
-use crate::sim::program;
+use crate::sim::{program, publish, verify};
 
 /// How the verbs are called in hints.
 const PROGRAM: &str = "medium sim";
@@ -21,6 +21,15 @@ const PROGRAM: &str = "medium sim";
 pub(crate) async fn sim(context: Context<'_>, options: Sim) -> Result<()> {
     let verb = match options.verb {
         SimVerb::InNode(verb) => return world::world(context, verb).await,
+        SimVerb::Publish(options) => return publish::publish(context, &options).await,
+        SimVerb::Here(Verb::Verify(options)) if verify::is_published(&options.dir) => {
+            let options = verify::Options {
+                what: &options.dir,
+                threads: options.threads,
+                trust_native: options.trust_native,
+            };
+            return verify::verify(context, options).await;
+        }
         SimVerb::Here(verb) => verb,
     };
     if let Verb::Run(options) = &verb
@@ -28,8 +37,8 @@ pub(crate) async fn sim(context: Context<'_>, options: Sim) -> Result<()> {
     {
         return world::begin(context, name, options).await;
     }
-    if let Some(folder) = program::folder(&verb) {
-        let built = tokio::task::block_in_place(|| program::become_it(context, &folder));
+    if let Some(about) = program::about(&verb) {
+        let built = tokio::task::block_in_place(|| program::become_it(context, &about));
         return built.map(|never| match never {}).map_err(Into::into);
     }
     let global = context.global;

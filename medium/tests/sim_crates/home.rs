@@ -38,13 +38,25 @@ impl Home {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = medium(self.0.path());
+        command.args(arguments);
+        self.settle(&mut command);
         command
-            .args(arguments)
+    }
+
+    /// Has a command live here, with cargo, and with the program in its path.
+    pub(crate) fn settle(&self, command: &mut Command) {
+        let program = Path::new(env!("CARGO_BIN_EXE_medium")).parent().unwrap();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(program.to_owned()).chain(std::env::split_paths(&path));
+        command
+            .env("PATH", std::env::join_paths(folders).unwrap())
             .env("MEDIUM_DATA", self.path("data"))
+            .env_remove("MEDIUM_API")
+            .env_remove("MEDIUM_DFS")
             // Other people's crates are compiled once for all tests, and kept for the next time.
-            .env("CARGO_TARGET_DIR", BUILDS);
-        with_cargo(&mut command);
-        command
+            .env("CARGO_TARGET_DIR", BUILDS)
+            .current_dir(self.0.path());
+        with_cargo(command);
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {

@@ -10,8 +10,13 @@
 #[allow(dead_code, reason = "shared with the other tests of the command line")]
 mod harness;
 mod home;
+mod published;
+mod tutorial;
+
+use std::fs;
 
 use home::Home;
+use published::{change, fetched, hide, replace};
 use serde_json::{Value, json};
 
 #[test]
@@ -86,6 +91,71 @@ fn a_model_is_built_and_run_where_it_is() {
     let wrong = home.run(&["sim", "run", "./rumour", "--set", "reech=3"]);
     assert!(wrong.stderr.contains("is it `reach`?"), "{}", wrong.stderr);
     assert_eq!(wrong.code, Some(1));
+
+    // A run that lies in the crate: its other verbs are the program's, and it is published with the crate.
+    home.done(&[
+        "sim",
+        "run",
+        "./rumour",
+        "--steps",
+        "30",
+        "--out",
+        "rumour/runs/first",
+    ]);
+    home.done(&["sim", "resume", "rumour/runs/first", "--steps", "40"]);
+    let said = home.done(&["sim", "verify", "rumour/runs/first"]);
+    assert!(said.starts_with("= recorded: 41 rows"), "{said}");
+    let made = home.json(&["sim", "publish", "rumour/runs/first"]);
+    assert_eq!(made["kind"], "crate");
+    let reference = made["reference"].as_str().unwrap();
+    let verify = |place: &str| home.run(&["sim", "verify", place, "--trust-native"]);
+    let said = verify(reference).done();
+    assert!(said.starts_with("= published: 41 rows, digest "), "{said}");
+    for file in ["source/runs", "source/target", "source/.gitignore"] {
+        assert!(
+            !fetched(&home, reference, "files").join(file).exists(),
+            "{file}"
+        );
+        fs::remove_dir_all(home.path("files")).unwrap();
+    }
+
+    // Whatever is changed is found, though its digest was changed as well.
+    let differs = |place: &str, said: &str| {
+        let verified = verify(place);
+        assert_eq!(
+            (verified.code, verified.stdout.as_str()),
+            (Some(1), ""),
+            "{place}"
+        );
+        assert!(
+            verified.stderr.contains(said),
+            "{place}: {}",
+            verified.stderr
+        );
+    };
+    let place = fetched(&home, reference, "value");
+    change(&place.join("run/model.parquet"), "know", 9, 77.0);
+    hide(&place);
+    differs("value", "after tick 9 in know: published 77, recomputed ");
+    let place = fetched(&home, reference, "seed");
+    replace(&place.join("run/run.json"), "\"seed\": 1", "\"seed\": 3");
+    hide(&place);
+    differs("seed", "after tick 0 in seed: published 1, recomputed 3");
+    let place = fetched(&home, reference, "source");
+    replace(
+        &place.join("source/src/lib.rs"),
+        "walker.tells = self.interest",
+        "walker.tells = self.interest + 1",
+    );
+    hide(&place);
+    differs("source", "in tell: published ");
+    let place = fetched(&home, reference, "comment");
+    replace(
+        &place.join("source/src/lib.rs"),
+        "//! A rumour",
+        "//! A humour",
+    );
+    differs("comment", "the bytes of source/src/lib.rs");
 
     // What does not compile is said by cargo, then by us.
     let model = home.read("rumour/src/lib.rs");

@@ -257,11 +257,14 @@ pub struct Fork {
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The folder of a run or a sweep
+    /// The folder of a run or a sweep; for `medium sim` also of what was published, or its reference
     pub dir: PathBuf,
     /// On so many threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
+    /// Build and run a crate that was published with everything that you may do: for `medium sim` only
+    #[arg(long, hide = true)]
+    pub trust_native: bool,
 }
 
 /// `sweep`.

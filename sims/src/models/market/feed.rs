@@ -46,14 +46,20 @@ impl Feed {
     }
 }
 
+impl From<&str> for Feed {
+    /// What is no feed is none: for defaults.
+    fn from(text: &str) -> Self {
+        Self::find(text).unwrap_or_default()
+    }
+}
+
 impl Param for Feed {
     type Range = ();
     type Written = &'static str;
     const EXPECTED: &'static str = "prices in euros, or the name of a file";
 
-    /// What is no feed is none: for defaults.
     fn written(text: &'static str) -> Self {
-        Self::find(text).unwrap_or_default()
+        text.into()
     }
 
     fn value(&self) -> Value {
