@@ -282,7 +282,7 @@ pub enum Seen {
     Order {
         /// Length of the mean velocity over the speed: 1 where all fly the same way.
         polarisation: f64,
-        /// Mean cosine between the velocities of two birds of one box of about `vision`; see [`local_order`].
+        /// Mean cosine between the velocities of two birds of one box of about `vision`; see `local_order`.
         local: f64,
     },
     /// Wolf-sheep: the living at the end.

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`vc`] (the VC that a world is), [`agent`] (the VC that one of its agents becomes when it is
 //! taken out), [`journal`] and [`folder`] (what is on disk), [`held`] (ticks, and what is done between them), [`replay`]
-//! (the way back after a kill), [`keeper`] (the thread), [`crossing`] (how an agent goes from a world to a VC and back), and here: which worlds
+//! (the way back after a kill), [`keeper`] (the thread), `crossing` (how an agent goes from a world to a VC and back), and here: which worlds
 //! there are, how they begin and end.
 //!
 //! Invariants: no turn waits for a tick, and no worker of the node runs one; what was answered is on disk; a world
