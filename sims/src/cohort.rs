@@ -9,7 +9,7 @@ use crate::random;
 use crate::space::{Lattice, Spot};
 use crate::store::{Hosting, Rows, Store};
 use crate::tick::{Phase, Tick};
-use crate::turn::{Said, Turn};
+use crate::turn::{Said, Turn, UNTIL_CALLED};
 
 mod sleepers;
 mod turns;
@@ -140,7 +140,7 @@ impl<A: Agent> Cohort<A> {
         count: u64,
         mut row: impl FnMut(&mut Turn<'_, A>) -> A,
     ) {
-        let phase = t.phase();
+        let phase = self.phase(t);
         let mut said = Said::default();
         self.table.reserve(usize::try_from(count).unwrap_or(0));
         for _ in 0..count {
@@ -202,9 +202,11 @@ impl<A: Agent> Cohort<A> {
         self.table.settle(&self.ids);
         let slot = self.table.slot(id)?;
         let row = self.store.get(slot);
-        self.sleepers.wake(slot);
+        self.sleepers.wake(slot, id);
         self.ids[slot] = GONE;
         self.gone += 1;
+        // Spots no longer know who stands on them.
+        self.gathered = u64::MAX;
         Some(row)
     }
 
@@ -220,7 +222,7 @@ impl<A: Agent> Cohort<A> {
         mut outlets: O,
         turn: impl Fn(&mut A, &mut Turn<'_, A>, &mut O::Out) + Sync,
     ) {
-        let phase = t.phase();
+        let phase = self.phase(t);
         let len = self.ids.len();
         let pieces = t.crew().pieces(len - self.sleepers.count);
         let every = len.div_ceil(pieces).max(1).next_multiple_of(64);
@@ -250,8 +252,7 @@ impl<A: Agent> Cohort<A> {
     /// # Panics
     /// If the code cannot be run or a turn of it fails: the run ends with an error that says why.
     pub fn each_by(&mut self, t: &mut Tick<'_>, code: &mut Code, parameters: &[f64]) {
-        self.remove_gone();
-        let phase = t.phase();
+        let phase = self.phase(t);
         let mut row = Vec::new();
         A::default().write(&mut row);
         let code = fail_if(code.ready(t.crew().engine(), row.len()));
@@ -293,11 +294,12 @@ impl<A: Agent> Cohort<A> {
         mut turn: impl FnMut(&mut A, &mut Turn<'_, A>),
     ) {
         let mut stream = t.stream();
-        let phase = t.phase();
-        let len = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let phase = self.phase(t);
         let mut order = std::mem::take(&mut self.to);
         order.clear();
-        order.extend(0..len);
+        // The dead have no lot: when they are removed must not show.
+        let slots = (0..).zip(&self.ids).filter(|(_, id)| **id != GONE);
+        order.extend(slots.map(|(slot, _)| slot));
         for last in (1..order.len()).rev() {
             let other = usize::try_from(stream.below(last as u64 + 1)).unwrap_or(last);
             order.swap(last, other);
@@ -331,6 +333,19 @@ impl<A: Agent> Cohort<A> {
         self.finish([said]);
     }
 
+    /// The next phase, for rows in the order that they have now.
+    pub(crate) fn phase(&self, t: &mut Tick<'_>) -> Phase {
+        self.of_phase(t.phase())
+    }
+
+    /// This phase, for rows in the order that they have now.
+    pub(crate) fn of_phase(&self, phase: Phase) -> Phase {
+        Phase {
+            ordered: self.ordered,
+            ..phase
+        }
+    }
+
     /// Carries out what the turns of a phase came to.
     pub(crate) fn finish(&mut self, said: impl IntoIterator<Item = Said<A>>) {
         let mut born = Vec::new();
@@ -338,18 +353,15 @@ impl<A: Agent> Cohort<A> {
         // All of the dead before any of the newborn: pieces must not show in who gets whose entry.
         for said in &said {
             for &(slot, until) in &said.slept {
-                if until != crate::turn::UNTIL_CALLED {
-                    let id = AgentId(self.ids[slot as usize]);
-                    self.sleepers.timers.entry(until).or_default().push(id);
-                }
-                self.sleepers.lay(slot as usize);
+                let id = AgentId(self.ids[slot as usize]);
+                self.sleepers.lay(slot as usize, id, until);
             }
             for &slot in &said.dead {
                 // Spots no longer know who stands on them.
                 self.gathered = u64::MAX;
                 let id = std::mem::replace(&mut self.ids[slot as usize], GONE);
                 self.table.end(AgentId(id));
-                self.sleepers.wake(slot as usize);
+                self.sleepers.wake(slot as usize, AgentId(id));
                 self.gone += 1;
                 self.died += 1;
             }
@@ -431,15 +443,7 @@ impl<A: Agent> Cohort<A> {
         self.store.order(&self.to, len, &mut self.spare);
         crate::agent::scatter(&self.ids, &self.to, len, &mut self.spare_ids);
         std::mem::swap(&mut self.ids, &mut self.spare_ids);
-        if self.sleepers.count > 0 {
-            let old = std::mem::take(&mut self.sleepers);
-            self.sleepers.timers = old.timers.clone();
-            for (slot, &to) in self.to.iter().enumerate() {
-                if old.sleeps(slot) && to != u32::MAX {
-                    self.sleepers.lay(to as usize);
-                }
-            }
-        }
+        self.sleepers.moved(&self.to);
         self.gone = 0;
         self.ordered += 1;
         self.table.moved();
@@ -467,14 +471,8 @@ impl<A: Agent> Cohort<A> {
     /// from the mail that was delivered to their slots.
     pub(crate) fn begin(&mut self, now: u64) {
         self.remove_gone();
-        while let Some(due) = self.sleepers.timers.first_entry() {
-            if *due.key() > now {
-                break;
-            }
-            let due = due.remove();
-            for id in due {
-                self.wake(id);
-            }
+        for id in self.sleepers.due(now) {
+            self.wake(id);
         }
     }
 
@@ -513,13 +511,16 @@ impl<A: Agent> Cohort<A> {
         self.table.save(out);
         out.extend_from_slice(&self.born.to_le_bytes());
         out.extend_from_slice(&self.died.to_le_bytes());
-        out.extend_from_slice(&(self.sleepers.timers.len() as u64).to_le_bytes());
-        for (until, who) in &self.sleepers.timers {
+        self.save_timers(out);
+    }
+
+    /// Who sleeps until when, by address.
+    pub(crate) fn save_timers(&self, out: &mut Vec<u8>) {
+        let timers = self.sleepers.timers();
+        out.extend_from_slice(&(timers.len() as u64).to_le_bytes());
+        for (id, until) in timers {
+            out.extend_from_slice(&id.0.to_le_bytes());
             out.extend_from_slice(&until.to_le_bytes());
-            out.extend_from_slice(&(who.len() as u64).to_le_bytes());
-            for id in who {
-                out.extend_from_slice(&id.0.to_le_bytes());
-            }
         }
     }
 
@@ -540,7 +541,7 @@ impl<A: Agent> Cohort<A> {
             }
             self.ids.push(id);
             if from.array()? != [0] {
-                self.sleepers.lay(slot);
+                self.sleepers.lay(slot, AgentId(id), UNTIL_CALLED);
             }
             self.store.push(A::read(from)?);
         }
@@ -548,12 +549,11 @@ impl<A: Agent> Cohort<A> {
         self.born = from.u64()?;
         self.died = from.u64()?;
         for _ in 0..from.len(16)? {
-            let until = from.u64()?;
-            let mut who = Vec::new();
-            for _ in 0..from.len(8)? {
-                who.push(AgentId(from.u64()?));
+            let (id, until) = (AgentId(from.u64()?), from.u64()?);
+            match self.table.slot(id) {
+                Some(slot) if self.sleepers.sleeps(slot) => self.sleepers.lay(slot, id, until),
+                _ => return Err(Damaged::new(format!("{id} is awake and has a timer"))),
             }
-            self.sleepers.timers.insert(until, who);
         }
         Ok(())
     }
@@ -564,7 +564,7 @@ impl<A: Agent> Wakes for Cohort<A> {
         self.table.settle(&self.ids);
         let slot = self.table.slot(id)?;
         if self.sleepers.count > 0 {
-            self.sleepers.wake(slot);
+            self.sleepers.wake(slot, id);
         }
         Some(slot)
     }

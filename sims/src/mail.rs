@@ -163,6 +163,9 @@ pub struct MailboxFull {
     capacity: u32,
 }
 
+/// What `ordered` is while there is nothing to be read.
+const NOT_DELIVERED: u64 = u64::MAX;
+
 /// How many messages a receiver may have at once, unless the model says otherwise.
 pub const CAPACITY: u32 = 1_024;
 
@@ -183,7 +186,7 @@ impl<M: Field> Channel<M> {
                 },
                 Hosting::Alone => Inbox::Alone(Vec::new()),
             },
-            ordered: 0,
+            ordered: NOT_DELIVERED,
             capacity: CAPACITY,
             overflow: Overflow::Fail,
             counts: MailCounts::default(),
@@ -212,7 +215,8 @@ impl<M: Field> Channel<M> {
         });
     }
 
-    /// Packs what was sent by receiver; who gets a message is awake. What was delivered before is gone.
+    /// Packs what was sent by receiver; who gets a message is awake. What was delivered before is gone, and what is not read
+    /// in the same tick too.
     ///
     /// # Panics
     /// With [`MailboxFull`] if a receiver has too many and [`Overflow::Fail`] was declared; a run says it as an error.
@@ -277,6 +281,11 @@ impl<M: Field> Channel<M> {
                 }
             }
         }
+    }
+
+    /// A tick begins: what was delivered in the one before can be read no more, as after a checkpoint.
+    pub(crate) fn begin(&mut self) {
+        self.ordered = NOT_DELIVERED;
     }
 
     /// What of it fits, with the slots and counts of that alone.
@@ -351,11 +360,18 @@ impl<M: Field> Channel<M> {
     /// If the receivers' rows were put in another order since the delivery.
     #[inline]
     pub fn of<A: Agent>(&self, vc: &Turn<'_, A>) -> &[Received<M>] {
+        if self.ordered == NOT_DELIVERED {
+            return &[];
+        }
+        assert!(
+            self.ordered == vc.ordered(),
+            "mail is read after the rows of its receivers were put in another order: deliver it after that"
+        );
         let slot = vc.slot();
         match &self.inbox {
             Inbox::Packed { starts, mail } => match starts.get(slot..=slot.wrapping_add(1)) {
                 Some(&[from, to]) => &mail[from as usize..to as usize],
-                // Born after the delivery, or nothing was delivered yet.
+                // Born after the delivery.
                 _ => &[],
             },
             Inbox::Alone(boxes) => boxes.get(slot).map_or(&[], Vec::as_slice),
@@ -409,13 +425,7 @@ impl<M: Field> Channel<M> {
             [2] => Overflow::Park,
             [other] => return Err(Damaged::new(format!("overflow {other}"))),
         };
-        match &mut self.inbox {
-            Inbox::Packed { starts, mail } => {
-                starts.clear();
-                mail.clear();
-            }
-            Inbox::Alone(boxes) => boxes.clear(),
-        }
+        self.begin();
         Ok(())
     }
 }

@@ -256,6 +256,7 @@ impl<A: Agent> Patches<A> {
             std::mem::take(&mut second.starts),
         );
         let mut work = Vec::with_capacity(pieces);
+        let (of_first, of_second) = (first.of_phase(phase), second.of_phase(phase));
         {
             let (mut firsts, mut seconds) = (Rest::of(first), Rest::of(second));
             let mut patches = self.store.rows();
@@ -267,8 +268,8 @@ impl<A: Agent> Patches<A> {
                     from,
                     len,
                     band,
-                    firsts.band(phase, &first_starts[from..=from + len]),
-                    seconds.band(phase, &second_starts[from..=from + len]),
+                    firsts.band(of_first, &first_starts[from..=from + len]),
+                    seconds.band(of_second, &second_starts[from..=from + len]),
                 ));
             }
         }

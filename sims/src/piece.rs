@@ -141,6 +141,7 @@ impl<A: Agent> Piece for Cohort<A> {
                 bytes.clear();
             }
         });
+        self.save_timers(&mut bytes);
         hasher.update(&bytes);
     }
 
@@ -303,6 +304,10 @@ impl<A: Agent> Members for Patches<A> {
 impl<M: Field> Piece for Channel<M> {
     fn of_world(_: u8, hosting: Hosting) -> Self {
         Self::of_world(hosting)
+    }
+
+    fn begin(&mut self, _: u64) {
+        self.begin();
     }
 
     fn save(&self, out: &mut Vec<u8>) {

@@ -18,6 +18,8 @@ pub(crate) struct Phase {
     pub(crate) seed: u64,
     pub(crate) tick: u64,
     pub(crate) counter: u64,
+    /// How often the rows of the cohort had changed their places.
+    pub(crate) ordered: u64,
 }
 
 impl<'a> Tick<'a> {
@@ -54,6 +56,7 @@ impl<'a> Tick<'a> {
             seed: self.seed,
             tick: self.now,
             counter: random::counter(self.now, self.phase),
+            ordered: 0,
         };
         self.phase += 1;
         phase

@@ -71,6 +71,12 @@ impl<'a, A: Agent> Turn<'a, A> {
         self.slot as usize
     }
 
+    /// How often the rows of the cohort had changed their places.
+    #[inline]
+    pub(crate) const fn ordered(&self) -> u64 {
+        self.phase.ordered
+    }
+
     /// A random number: a function of seed, address, tick, phase and draw.
     #[inline]
     pub fn random(&mut self) -> u64 {
