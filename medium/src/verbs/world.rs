@@ -6,7 +6,7 @@ use anyhow::Result;
 use data_encoding::BASE64;
 use genesis::refusal::{Code, Refusal};
 use medium::worlds::folder::Folder;
-use medium::worlds::replay;
+use medium::worlds::{held, replay};
 use serde_json::{Value, json};
 use sims::cli;
 use sims::cli::args::Run;
@@ -54,13 +54,16 @@ fn texts(set: Vec<(String, String)>) -> Value {
 pub(super) async fn begin(context: Context<'_>, name: &str, options: &Run) -> Result<()> {
     let model = options.model.as_deref().unwrap_or_default();
     let setting = cli::setting(options).map_err(failed)?;
-    let set = setting.set.iter();
-    let set = set.map(|(name, value)| (name.clone(), value.to_string()));
+    // Here, where the files are that parameters may name.
+    let known = held::model(model)?;
+    let values = known
+        .resolve(&setting)
+        .map_err(|error| held::refused(&error))?;
+    let set = known.params().into_iter().zip(values);
+    let set = set.map(|(info, value)| (info.name.to_owned(), value.to_string()));
     let body = json!({
         "model": model,
         "name": name,
-        "preset": setting.preset,
-        "agents": setting.agents,
         "set": texts(set.collect()),
         "seed": setting.seed,
         "steps": options.start.steps,

@@ -1,5 +1,6 @@
 //! Worlds that are looked at while they run, and worlds that ask somebody outside.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use super::Place;
@@ -85,6 +86,49 @@ fn an_interrupted_view_gives_the_terminal_back() {
         "{after}"
     );
     assert!(after.contains("`medium sim resume r` goes on"), "{after}");
+}
+
+/// Ctrl-C on a terminal is for everybody there, but whoever answers is not there.
+#[test]
+fn an_interruption_does_not_reach_whoever_answers() {
+    let place = Place::new();
+    std::fs::write(place.path("adviser.sh"), ADVISER).unwrap();
+    let mut command = place.command(&[
+        "run",
+        "market",
+        "--set",
+        "advised=true",
+        "--steps",
+        "100000000",
+        "--outside",
+        "sh adviser.sh",
+        "--patience",
+        "60",
+        "--checkpoint-every",
+        "20",
+        "--out",
+        "r",
+    ]);
+    let run = command
+        .process_group(0)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    place.await_file("r/checkpoints/20.vcw");
+    let group = format!("-{}", run.id());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", "--", &group])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: interrupted after tick "), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(place.record("r")["status"], "interrupted");
 }
 
 /// Answers each question with the same number.

@@ -81,6 +81,13 @@ pub(super) fn fork(options: &Fork, env: &Env<'_>) -> Result<(), Failure> {
             .into());
     }
     let set: BTreeMap<String, Json> = typed(model, &options.set, &parent)?;
+    let same = |path: &Path| fs_err::canonicalize(path).ok();
+    if same(&options.out).is_some_and(|out| Some(out) == same(&options.dir)) {
+        let what = format!("`{}` cannot be forked into itself", options.dir.display());
+        return Err(Refusal::new(Code::Conflict, what)
+            .hint("name another folder")
+            .into());
+    }
     // First the folder, so that nothing is run that cannot be kept.
     let out = Folder::create(&options.out, "run", options.force)?;
     let run = Running::going(env, &options.going)?;
