@@ -298,6 +298,9 @@ pub(crate) struct Demo {
     /// Keep the data folder and the pods in this new directory
     #[arg(long, short, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+    /// How many trade in the world of the tour; a million takes some seconds
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) agents: u64,
 }
 
 /// `spawn`.

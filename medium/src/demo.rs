@@ -36,8 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LISTEN: Duration = Duration::from_millis(300);
 /// How many lines of `hello` are worth showing.
 const LINES: usize = 3;
-/// How many VCs the world of the tour has.
-const AGENTS: u64 = 50;
 /// For how many ticks it runs.
 const TICKS: u64 = 100;
 /// What it runs from.
@@ -61,7 +59,10 @@ const MUTE: &str = r#"{
 /// Runs the tour, and leaves nothing behind unless asked to.
 pub(crate) async fn demo(context: Context<'_>, options: &Demo) -> Result<()> {
     let mut signals = Signals::new()?;
-    let mut tour = Tour::new(context.printer, Place::new(options.keep.as_deref())?);
+    let mut tour = Tour {
+        agents: options.agents,
+        ..Tour::new(context.printer, Place::new(options.keep.as_deref())?)
+    };
     let outcome = tokio::select! {
         outcome = tour.run() => outcome,
         () = signals.next() => Err(Refusal::new(Code::Cancelled, "the tour was cut short").hint("nothing is left of it, but what `--keep` keeps").into()),
@@ -76,6 +77,8 @@ struct Tour<'a> {
     place: Place,
     /// The node and the client that reaches it; none before it starts and while it is between two runs.
     running: Option<(Node, Client)>,
+    /// How many VCs the world of the tour has.
+    agents: u64,
     /// How many steps were shown.
     steps: usize,
     /// What earlier runs of the node counted, and how long they took.
@@ -116,6 +119,7 @@ impl<'a> Tour<'a> {
             printer,
             place,
             running: None,
+            agents: 1,
             steps: 0,
             earlier: Counted::default(),
         }
@@ -407,11 +411,12 @@ impl<'a> Tour<'a> {
 
     /// A world beside the node, run twice: its seed decides everything.
     fn world(&mut self) -> Result<()> {
-        let (mut first, mut again) = (traders()?, traders()?);
+        let agents = self.agents;
+        let (mut first, mut again) = (traders(agents)?, traders(agents)?);
         let digest = trade(first.as_mut())?;
         expect("the second run", &trade(again.as_mut())?, &digest)?;
         let text = format!(
-            "{AGENTS} VCs trade for {TICKS} ticks, twice from seed {SEED}: trace {}… both times",
+            "{agents} VCs trade for {TICKS} ticks, twice from seed {SEED}: trace {}… both times",
             digest.get(..16).unwrap_or(&digest)
         );
         let (turns, seen) = (first.agent_steps(), first.observe());
@@ -419,10 +424,14 @@ impl<'a> Tour<'a> {
         expect(
             "the money",
             &money.unwrap_or(0.0).to_string(),
-            &traders()?.observe().get("money").unwrap_or(0.0).to_string(),
+            &traders(agents)?
+                .observe()
+                .get("money")
+                .unwrap_or(0.0)
+                .to_string(),
         )?;
         let shown = json!({
-            "agents": AGENTS, "ticks": TICKS, "seed": SEED, "digest": digest, "turns": turns, "gini": gini
+            "agents": agents, "ticks": TICKS, "seed": SEED, "digest": digest, "turns": turns, "gini": gini
         });
         self.step("world", &text, shown)?;
         self.also(&format!(
@@ -608,8 +617,8 @@ impl<'a> Tour<'a> {
 }
 
 /// A world of traders at its beginning.
-fn traders() -> Result<Box<dyn Live>, Refusal> {
-    let set = vec![("traders".to_owned(), sims::params::Value::U64(AGENTS))];
+fn traders(agents: u64) -> Result<Box<dyn Live>, Refusal> {
+    let set = vec![("traders".to_owned(), sims::params::Value::U64(agents))];
     let setting = Setting {
         set,
         seed: SEED,
