@@ -1,7 +1,7 @@
 //! Worlds: many virtual computers under one seed, at the speed of arrays.
 //!
-//! Read in this order: [`model`] (what a modeller writes), [`agent`] and [`params`] (how agents and parameters are
-//! declared), [`world`] (what a world is made of), [`cohort`] (VCs of one behaviour, kept as columns), [`turn`] (what one
+//! Read in this order: [`model`] (what a modeller writes), [`agent`](mod@agent) and [`params`](mod@params) (how agents and parameters are
+//! declared), [`world`](mod@world) (what a world is made of), [`cohort`] (VCs of one behaviour, kept as columns), [`turn`] (what one
 //! may do), [`near`], [`patches`], [`board`], [`links`] and [`mail`] (whom it sees, what hosts it, where there is room, whom it
 //! knows and writes to), [`tick`] and [`random`] (when, and with which randomness), [`run`] and [`live`] (a world that runs, can be saved, digested and looked into).
 //!
