@@ -246,6 +246,10 @@ fn what_is_wrong_is_said_with_the_way_out() {
         &[
             "fork", "taken", "--at", "0", "--set", "birds=3", "--out", "f",
         ],
+        &[
+            "fork", "taken", "--at", "0", "--set", "vision=3", "--steps", "5", "--out", "./taken",
+            "--force",
+        ],
         &["resume", "taken", "--steps", "0"],
         &["sweep", "flocking", "--set", "vision=5,1e9", "--out", "s"],
         &[
