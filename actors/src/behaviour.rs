@@ -98,6 +98,12 @@ pub trait Behaviour: Clone + Send + Serialize + DeserializeOwned + 'static {
     fn test(&self) -> Result<(), Fault> {
         Ok(())
     }
+
+    /// Whether it answers a channel. Whoever says more here than [`Behaviour::GIVES`] answers those others where it
+    /// is its VC's only part with code.
+    fn answers(&self, channel: Channel) -> bool {
+        Self::GIVES.contains(&channel)
+    }
 }
 
 /// What a cell drives, whatever it is written in.
@@ -153,7 +159,7 @@ impl<B: Behaviour> Program for Native<B> {
     }
 
     fn gives(&self, channel: Channel) -> bool {
-        B::GIVES.contains(&channel)
+        self.0.answers(channel)
     }
 
     fn save(&self, into: &mut Vec<u8>) -> Result<(), Fault> {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use genesis::channel::Channel;
 use genesis::id::{Digest, VcId};
 use genesis::image::{Image, ImagePart};
@@ -12,10 +13,10 @@ use genesis::limits::{
     CONTACTS_MAX, CONTENTS_INLINE_MAX, CONTENTS_READ_MAX, DEPTH_MAX, EFFECTS_MAX,
     EXPIRY_DEFAULT_MS, EXPIRY_MAX_MS, MESSAGE_CONTACTS_MAX,
 };
-use genesis::message::Kind;
+use genesis::message::{Kind, MessageRef};
 use genesis::power::{Grants, Power};
 use genesis::purse::{Coin, Purse};
-use genesis::refusal::Code;
+use genesis::refusal::{Code, Refusal};
 use genesis::time::Time;
 use serde::Serialize;
 
@@ -26,6 +27,7 @@ use crate::contents::{Shelf, held};
 use crate::enclave::Guest;
 use crate::handle::{Entry, Handle};
 use crate::letter::{Contents, Letter, Spare};
+use crate::outside::OUTSIDE;
 use crate::worker::reshape::{OVERRIDE, REPLAY};
 
 /// Fuel that a native turn costs, before its effects.
@@ -49,8 +51,29 @@ pub enum Contact {
 /// A message that will be answered in a later turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Question {
-    contact: Contact,
+    who: Asker,
     sequence: u64,
+}
+
+/// Who asked. The first four are those of [`Contact`], as states of older versions have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+enum Asker {
+    Host,
+    Sender,
+    Carried(u32),
+    Kept(u32),
+    /// By id: who asks is no contact for good.
+    Id(VcId),
+}
+
+impl Question {
+    /// Who asked, if it was asked in this version of the program.
+    pub const fn from(&self) -> Option<VcId> {
+        match self.who {
+            Asker::Id(id) => Some(id),
+            _ => None,
+        }
+    }
 }
 
 /// The contacts a VC keeps.
@@ -260,6 +283,8 @@ pub struct Effects<'a> {
     pub(crate) ahead: bool,
     pub(crate) seed: u64,
     pub(crate) draws: u64,
+    /// What its messages are due to, if not to the one that is handled.
+    pub(crate) cause: Option<MessageRef>,
     /// Fuel that sandboxed code has used.
     pub(crate) spent: u64,
     /// The parts of its body.
@@ -386,11 +411,20 @@ impl Effects<'_> {
         deadline_ms: u64,
     ) -> Result<u64, Fault> {
         let sequence = self.send_by(to, channel, contents)?;
+        self.within(sequence, deadline_ms)?;
+        Ok(sequence)
+    }
+
+    /// Makes a question of a message that this turn sent: its answer, or a bounce `timeout`, will be there within
+    /// `deadline_ms`.
+    ///
+    /// # Errors
+    /// [`Fault`] if the turn has too many effects.
+    pub fn within(&mut self, sequence: u64, deadline_ms: u64) -> Result<(), Fault> {
         self.push(Effect::Deadline {
             sequence,
             delay_ms: deadline_ms,
-        })?;
-        Ok(sequence)
+        })
     }
 
     /// Gives up an ask.
@@ -399,6 +433,92 @@ impl Effects<'_> {
     /// [`Fault`] if the turn has too many effects.
     pub fn cancel(&mut self, sequence: u64) -> Result<(), Fault> {
         self.push(Effect::Cancel { sequence })
+    }
+
+    /// Says something to the world outside: to the program or server that this VC speaks for. It costs one
+    /// call of the world outside, and no message.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied`, `budget` or `too-large`.
+    pub fn tell_outside(
+        &mut self,
+        channel: Channel,
+        contents: impl Into<Contents>,
+    ) -> Result<u64, Fault> {
+        self.allow(Power::Send)?;
+        self.take(Coin::Outside, 1)?;
+        let letter = self.written(Entry::of(OUTSIDE), contents.into())?;
+        let letter = self.spare.fill(Letter { channel, ..letter });
+        self.push(Effect::Send(letter))?;
+        Ok(self.standing.sequence)
+    }
+
+    /// Whether the message of this turn comes from the world outside.
+    pub fn is_from_outside(&self) -> bool {
+        self.letter.from == OUTSIDE
+    }
+
+    /// What the messages that this turn sends from now on are due to, if not to the message that is handled: who
+    /// speaks for somebody outside hears the answer to one message by another.
+    pub fn because(&mut self, cause: MessageRef) {
+        self.cause = Some(cause);
+    }
+
+    /// Pays.
+    ///
+    /// # Errors
+    /// [`Fault`] `budget` if there is not as much: nothing was taken.
+    pub fn pay(&mut self, coin: Coin, amount: u64) -> Result<(), Fault> {
+        self.take(coin, amount)
+    }
+
+    /// What is left of a coin.
+    pub fn left(&self, coin: Coin) -> u64 {
+        self.standing.purse.left(coin)
+    }
+
+    /// The powers it has.
+    pub fn grants(&self) -> Grants {
+        self.standing.grants
+    }
+
+    /// The contacts that have names, and their names.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Contact)> {
+        let contacts = self.contacts.iter().flat_map(|contacts| &contacts.names);
+        contacts.map(|(name, at)| (&**name, Contact::Kept(*at)))
+    }
+
+    /// What this VC calls somebody, if it has a name for them.
+    pub fn name_of(&self, id: VcId) -> Option<&str> {
+        let contacts = self.contacts.as_deref()?;
+        let called = contacts.names.iter().find(|(_, at)| {
+            let entry = contacts.get(*at);
+            entry.is_some_and(|entry| entry.id == id)
+        });
+        called.map(|(name, _)| &**name)
+    }
+
+    /// The kept contact with this id.
+    pub fn kept(&self, id: VcId) -> Option<Contact> {
+        if id == self.host.id {
+            return Some(Contact::Host);
+        }
+        let at = self.contacts.as_ref()?.iter().position(|e| e.id == id)?;
+        u32::try_from(at).ok().map(Contact::Kept)
+    }
+
+    /// Gives a kept contact a name; whoever had it, has it no more.
+    ///
+    /// # Errors
+    /// [`Fault`] if it is not kept.
+    pub fn call(&mut self, contact: Contact, name: &str) -> Result<(), Fault> {
+        let Contact::Kept(at) = self.keep(contact)? else {
+            return Err(Fault::malformed("only a contact that is kept has a name"));
+        };
+        let contacts = self.contacts.get_or_insert_default();
+        contacts.names.retain(|(known, _)| &**known != name);
+        contacts.names.push((name.into(), at));
+        Ok(())
     }
 
     /// Answers the message of this turn.
@@ -421,9 +541,9 @@ impl Effects<'_> {
     /// # Errors
     /// As [`Effects::keep`].
     pub fn question(&mut self) -> Result<Question, Fault> {
-        let contact = self.keep(Contact::Sender)?;
+        let asker = self.resolve(Contact::Sender)?.id;
         Ok(Question {
-            contact,
+            who: Asker::Id(asker),
             sequence: self.letter.question(),
         })
     }
@@ -437,7 +557,7 @@ impl Effects<'_> {
         question: Question,
         contents: impl Into<Contents>,
     ) -> Result<u64, Fault> {
-        let entry = self.resolve(question.contact)?;
+        let entry = self.asker(question)?;
         let mut letter = self.letter(entry, contents.into())?;
         letter.kind = Kind::Reply;
         letter.channel = Channel::REPLY;
@@ -445,6 +565,38 @@ impl Effects<'_> {
         let letter = self.spare.fill(letter);
         self.push(Effect::Send(letter))?;
         Ok(self.standing.sequence)
+    }
+
+    /// Brings a message of an earlier turn back to who sent it, with the reason.
+    ///
+    /// # Errors
+    /// As [`Effects::send`].
+    pub fn refuse(&mut self, question: Question, why: &Refusal) -> Result<u64, Fault> {
+        let entry = self.asker(question)?;
+        let mut letter = self.letter(entry, why.what.as_str().into())?;
+        letter.tell_why(why);
+        letter.answers = question.sequence;
+        let letter = self.spare.fill(letter);
+        self.push(Effect::Send(letter))?;
+        Ok(self.standing.sequence)
+    }
+
+    fn asker(&self, question: Question) -> Result<Entry, Fault> {
+        match question.who {
+            Asker::Host => self.resolve(Contact::Host),
+            Asker::Sender => self.resolve(Contact::Sender),
+            Asker::Carried(n) => self.resolve(Contact::Carried(n)),
+            Asker::Kept(n) => self.resolve(Contact::Kept(n)),
+            Asker::Id(id) => Ok(Entry::of(id)),
+        }
+    }
+
+    /// Says more about the last message of this turn: facts that its reader may look at.
+    pub fn note(&mut self, key: &str, value: &'static str) {
+        if let Some(Effect::Send(letter)) = self.list.last_mut() {
+            let facts = &mut letter.extra_mut().metadata;
+            facts.insert(key.to_owned(), Bytes::from_static(value.as_bytes()));
+        }
     }
 
     /// Offers a part to a contact for its body; who may reshape it decides.
@@ -706,6 +858,12 @@ impl Effects<'_> {
     fn letter(&mut self, to: Entry, contents: Contents) -> Result<Letter, Fault> {
         self.allow(Power::Send)?;
         self.take(Coin::Messages, 1)?;
+        self.written(to, contents)
+    }
+
+    /// A letter from this VC.
+    #[inline]
+    fn written(&mut self, to: Entry, contents: Contents) -> Result<Letter, Fault> {
         if contents.len() > CONTENTS_INLINE_MAX {
             return Err(Fault::new(
                 Code::TooLarge,
@@ -726,7 +884,7 @@ impl Effects<'_> {
             from_handle: self.me.handle,
             sequence: self.standing.sequence,
             answers: 0,
-            cause: self.letter.reference(),
+            cause: self.cause.unwrap_or_else(|| self.letter.reference()),
             sent_at: now,
             expires_at: now.plus_ms(EXPIRY_DEFAULT_MS),
             kind: Kind::Tell,

@@ -206,6 +206,7 @@ fn taken(seat: &mut Seat, first_occurrence: u64, errand: Errand, shared: &Shared
         ahead,
         seed,
         draws: 0,
+        cause: None,
         spent: 0,
         parts: &parts,
         durable,

@@ -289,10 +289,16 @@ impl Letter {
     /// A letter by which the medium brings back, or ends, message `sequence` of `to`, with the reason.
     pub(crate) fn bounce(to: VcId, sequence: u64, why: &Refusal, now: Time) -> Self {
         let mut letter = Self::new(VcId::NOBODY, sequence, to, why.what.as_str(), now);
-        letter.kind = Kind::Bounce;
-        letter.channel = Channel::REPLY;
         letter.answers = sequence;
-        let facts = &mut letter.extra_mut().metadata;
+        letter.tell_why(why);
+        letter
+    }
+
+    /// Makes it one that brings another back.
+    pub(crate) fn tell_why(&mut self, why: &Refusal) {
+        self.kind = Kind::Bounce;
+        self.channel = Channel::REPLY;
+        let facts = &mut self.extra_mut().metadata;
         facts.insert(
             "code".to_owned(),
             Bytes::from_static(why.code.name().as_bytes()),
@@ -302,7 +308,6 @@ impl Letter {
                 facts.insert(key.to_owned(), Bytes::copy_from_slice(value.as_bytes()));
             }
         }
-        letter
     }
 
     /// The reason that a bounce gives; none if this is no bounce.

@@ -27,6 +27,7 @@ mod log;
 mod mailbox;
 mod modules;
 pub mod natives;
+pub mod outside;
 mod port;
 pub mod runtime;
 pub mod sandbox;

@@ -6,6 +6,7 @@ mod contents;
 mod lives;
 mod looking;
 mod messages;
+mod outside;
 mod reshaping;
 mod start;
 
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::contents::ContentsStore;
 use crate::letter::Letter;
 use crate::natives::natives;
+use crate::outside::Outside;
 use crate::sandbox::Sandbox;
 use crate::shared::Shared;
 use crate::steward::Steward;
@@ -65,6 +67,8 @@ pub struct Config {
     pub contents: Option<Arc<dyn ContentsStore>>,
     /// Who fetches VCs that sleep in pods; without it there are none.
     pub dormitory: Option<Arc<dyn Dormitory>>,
+    /// Who listens outside; without it nobody does, and what is said there is lost with a line in the log.
+    pub outside: Option<Arc<dyn Outside>>,
     /// Over this many bytes of VCs and mail, idle VCs go to sleep.
     pub memory_bytes_max: usize,
     /// Whether every VC keeps the chain of its trace; always so if `deterministic`.
@@ -85,6 +89,7 @@ impl Config {
             sandbox: None,
             contents: None,
             dormitory: None,
+            outside: None,
             memory_bytes_max: 1 << 30,
             trace: false,
         }

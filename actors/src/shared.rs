@@ -20,6 +20,7 @@ use crate::lane::Lane;
 use crate::letter::Letter;
 use crate::log::Log;
 use crate::modules::Modules;
+use crate::outside::Outside;
 use crate::port::Port;
 use crate::runtime::KeyRow;
 use crate::view::Fate;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) beds: DashMap<VcId, Bed>,
     /// Who fetches them.
     pub(crate) dormitory: Option<Arc<dyn Dormitory>>,
+    /// Who listens outside.
+    pub(crate) outside: Option<Arc<dyn Outside>>,
     /// Names the owner gave.
     pub(crate) names: DashMap<String, VcId>,
     pub(crate) gateway: Gateway,

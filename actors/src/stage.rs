@@ -84,6 +84,7 @@ impl Stage {
             ahead: false,
             seed: self.seed,
             draws: 0,
+            cause: None,
             spent: 0,
             parts: &self.parts,
             durable: false,

@@ -16,6 +16,7 @@ pub(crate) mod images;
 pub(crate) mod index;
 mod live;
 pub(crate) mod look;
+mod outside;
 pub(crate) mod reshape;
 mod rows;
 mod sleep;
@@ -48,6 +49,7 @@ use crate::letter::{Letter, NO_CAUSE, Parcel, Spare};
 use crate::life::Life;
 use crate::log::Slice;
 use crate::mailbox::Arena;
+use crate::outside::OUTSIDE;
 use crate::port::{Item, Job};
 use crate::shared::Shared;
 use crate::timers::{Due, Timers};
@@ -98,6 +100,7 @@ pub struct Worker {
     dirty: Vec<u32>,
     after: Vec<AfterSlice>,
     to_owner: Vec<Letter>,
+    to_outside: Vec<Letter>,
     events: Vec<Event>,
     tally: Tally,
     /// Fuel that sandboxed code has used here.
@@ -148,6 +151,7 @@ impl Worker {
             dirty: Vec::new(),
             after: Vec::new(),
             to_owner: Vec::new(),
+            to_outside: Vec::new(),
             events: Vec::new(),
             tally: Tally::default(),
             burned: 0,
@@ -398,6 +402,8 @@ impl Worker {
     pub(crate) fn route(&mut self, letter: Box<Letter>) {
         let worker = if letter.to_handle.is_known() {
             letter.to_handle.worker()
+        } else if letter.to == OUTSIDE {
+            return self.hand_outside(*letter);
         } else {
             self.shared.worker_of(letter.to)
         };
@@ -485,7 +491,9 @@ impl Worker {
         if let Some(refusal) = full {
             // What the medium itself says is always let in: it is bounded by timers, asks and watches; and
             // so is a stripped part, which has no other place and is bounded by the parts there are.
-            if !matches!(letter.kind, Kind::Notice | Kind::Bounce | Kind::Stripped) {
+            // And so is what comes from outside, by who listens there.
+            let always = matches!(letter.kind, Kind::Notice | Kind::Bounce | Kind::Stripped);
+            if !always && letter.from != OUTSIDE {
                 // One that floods itself cannot wait for itself.
                 if !letter.logged || letter.from == letter.to {
                     return self.bounce(&letter, refusal);
@@ -555,7 +563,8 @@ impl Worker {
         }
         let cell = &self.cells[slot as usize];
         let pattern = cell.more.as_ref()?.accept.as_deref()?;
-        if letter.kind != Kind::Tell || letter.from == cell.host.id && cell.flags.nested {
+        let own = letter.from == OUTSIDE || letter.from == cell.host.id && cell.flags.nested;
+        if letter.kind != Kind::Tell || own {
             return None;
         }
         bodies::accepts(pattern, letter)
@@ -672,6 +681,7 @@ impl Worker {
     pub(crate) fn bounce(&mut self, letter: &Letter, why: Refusal) {
         if matches!(letter.kind, Kind::Bounce | Kind::Notice | Kind::Reply)
             || letter.from == VcId::NOBODY
+            || letter.from == OUTSIDE
         {
             return self.die(letter, why);
         }
@@ -728,6 +738,10 @@ impl Worker {
     pub(crate) fn ended(&self, letter: &Letter, fate: impl FnOnce() -> Fate) {
         if letter.from == self.shared.owner && letter.extra.is_some() {
             self.shared.gateway.ended(letter.reference(), fate);
+        } else if letter.from == OUTSIDE
+            && let Some(outside) = &self.shared.outside
+        {
+            outside.ended(letter.to, letter.sequence, fate());
         }
     }
 
@@ -815,7 +829,8 @@ impl Worker {
                 }
             }
             depends = number;
-            if depends == 0 && self.to_owner.iter().any(|letter| letter.ahead) {
+            let mut leaving = self.to_owner.iter().chain(&self.to_outside);
+            if depends == 0 && leaving.any(|letter| letter.ahead) {
                 // What led here was appended by another worker before it sent anything.
                 depends = log.appended();
             }
@@ -834,6 +849,7 @@ impl Worker {
             let slice = if letter.ahead { depends } else { 0 };
             self.shared.gateway.deliver(letter, slice);
         }
+        self.leave_outside(depends);
         self.shared.events.append(&mut self.events);
     }
 

@@ -16,6 +16,7 @@ pub mod fairos;
 pub mod http;
 mod json;
 pub mod oracle;
+pub mod outside;
 pub mod parts;
 pub mod pod_dir;
 pub mod pods;

@@ -198,6 +198,7 @@ impl Node {
             store: Some(store.clone()),
             contents: Some(Arc::new(contents.clone())),
             dormitory: Some(Arc::new(beds.clone())),
+            outside: None,
             memory_bytes_max: config.memory_bytes_max,
             trace: config.trace || config.deterministic,
         })

@@ -77,6 +77,7 @@ impl Runtime {
             events: Events::default(),
             beds: dashmap::DashMap::new(),
             dormitory: config.dormitory,
+            outside: config.outside,
             names: dashmap::DashMap::new(),
             gateway,
             seed: config.seed,

@@ -98,6 +98,7 @@ impl Worker {
         self.shared.beds.insert(id, bed);
         self.tally.slept += 1;
         self.event(EventKind::Dormant, id, "in a pod");
+        self.gone_from_outside(id);
         Ok(())
     }
 

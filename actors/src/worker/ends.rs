@@ -62,6 +62,7 @@ impl Worker {
                 self.stop(slot, "host");
             }
         }
+        self.gone_from_outside(id);
         self.give_back(host, purse);
         let escalate = matches!(reason, "faults" | "budget");
         if escalate && !watchers.iter().any(|(watcher, _)| *watcher == host) {

@@ -127,6 +127,7 @@ impl Worker {
             self.tally.slept += 1;
             self.falling.push((id, 0));
             self.event(EventKind::Dormant, id, "");
+            self.gone_from_outside(id);
         }
         Ok(Life::Dormant)
     }

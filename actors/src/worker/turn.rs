@@ -18,6 +18,7 @@ use crate::events::EventKind;
 use crate::handle::Entry;
 use crate::hosted::states_of;
 use crate::letter::{Contents, Letter};
+use crate::outside::OUTSIDE;
 use crate::timers::Due;
 use crate::view::{Consent, Fate, LogLine, SetAside};
 
@@ -79,6 +80,7 @@ impl Worker {
             ahead: letter.ahead || cell.flags.ahead || cell.flags.durable,
             seed: self.shared.seed,
             draws: 0,
+            cause: None,
             spent: 0,
             parts: more.map_or(&[], |more| more.parts.as_slice()),
             durable: cell.flags.durable,
@@ -93,6 +95,7 @@ impl Worker {
             *gate.standing = before;
             gate.standing.turns += 1;
             gate.draws = 0;
+            gate.cause = None;
             if let Some(contacts) = gate.contacts.as_mut() {
                 contacts.own.truncate(contacts_before);
             }
@@ -398,7 +401,8 @@ impl Worker {
             Effect::Send(mut sent) => {
                 self.tally.accepted += 1;
                 let cell = &self.cells[slot as usize];
-                if cell.flags.durable && self.shared.log.is_some() && sent.to != self.shared.owner {
+                let stays = sent.to != self.shared.owner && sent.to != OUTSIDE;
+                if cell.flags.durable && self.shared.log.is_some() && stays {
                     sent.logged = true;
                     self.slice.accept(&sent);
                     self.slice.counts.accepted += 1;
