@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bytes::Bytes;
+use genesis::channel::Channel;
 use genesis::id::Address;
 use genesis::limits;
 use genesis::power::Grants;
@@ -38,6 +39,8 @@ mod source;
 mod write;
 
 pub use crate::json::{JsonError, Place};
+use crate::outside::Asks;
+use crate::outside::program::Described;
 pub use embedded::{EmbeddedPod, embedded, embedded_pod};
 pub use error::PodError;
 pub(crate) use parse::edits;
@@ -92,6 +95,23 @@ pub struct PodDir {
     /// Fuel that one of its turns may take, at most [`limits::TURN_FUEL_GRANT_MAX`]; without it,
     /// [`limits::TURN_FUEL_MAX`].
     pub turn_fuel: Option<u64>,
+    /// The program outside that it speaks for.
+    pub outside: Option<OutsideSpec>,
+}
+
+/// A program that a VC speaks for: see [`crate::outside`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutsideSpec {
+    /// The command and its arguments; none for a program that attaches itself.
+    pub command: Vec<String>,
+    /// The files it finds in its folder, by their paths here and there. Files that the command names are among them.
+    pub files: BTreeMap<String, Contents>,
+    /// What it asks for beyond its folder.
+    pub asks: Asks,
+    /// How long it may be silent while it owes something, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// The channels by which it may be called, and what for.
+    pub channels: BTreeMap<Channel, Described>,
 }
 
 /// One part of a body.
@@ -309,6 +329,7 @@ impl PodDir {
             record: None,
             idle_ms: None,
             turn_fuel: None,
+            outside: None,
         }
     }
 

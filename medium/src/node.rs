@@ -194,7 +194,10 @@ impl Node {
             deterministic: config.deterministic,
             secret: secret.clone(),
             clock: clock.clone(),
-            natives: Runtime::natives().with::<World>().with::<Agent>(),
+            natives: Runtime::natives()
+                .with::<World>()
+                .with::<Agent>()
+                .with::<Outside>(),
             store: Some(store.clone()),
             contents: Some(Arc::new(contents.clone())),
             dormitory: Some(Arc::new(beds.clone())),

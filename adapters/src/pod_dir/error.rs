@@ -102,6 +102,14 @@ pub enum PodError {
         /// Which it has.
         found: Vec<&'static str>,
     },
+    /// A program outside is described as it cannot be.
+    #[error("{place}: {why}")]
+    BadProgram {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        why: String,
+    },
     /// A field of a part makes sense only beside another.
     #[error("{place}: `{field}` belongs to a part that has {beside}")]
     Misplaced {
@@ -254,6 +262,9 @@ impl PodError {
                 r#"for example: {"wasm": "main.wasm"}, {"native": "echo"}, {"text": "Hello"} or {"file": "story.txt"}"#
                     .to_owned()
             }
+            Self::BadProgram { .. } => {
+                r#"for example: "outside": ["python3", "agent.py"]"#.to_owned()
+            }
             Self::Misplaced { field, beside, .. } => format!("remove `{field}`, or add {beside}"),
             Self::NoSuchModule { .. } => {
                 "correct the name, or put the module there: {\"wasm\": \"main.wasm\"} or {\"wasm\": \"main.wat\"}"
@@ -304,6 +315,7 @@ impl PodError {
             | Self::BadName { place, .. }
             | Self::NameTaken { place, .. }
             | Self::PartSources { place, .. }
+            | Self::BadProgram { place, .. }
             | Self::Misplaced { place, .. }
             | Self::NoSuchModule { place, .. }
             | Self::NoSuchFile { place, .. }

@@ -16,7 +16,10 @@ mod tests {
     use genesis::power::Power;
     use serde_json::{Value, json};
 
-    use super::super::parse::{self, Field, PART_FIELDS, PURSE_FIELDS, RESTART_FIELDS, VC_FIELDS};
+    use super::super::parse::{
+        self, CHANNEL_FIELDS, Field, OUTSIDE_FIELDS, PART_FIELDS, PURSE_FIELDS, RESTART_FIELDS,
+        VC_FIELDS,
+    };
     use super::super::{DESCRIPTION_BYTES_MAX, PATH_BYTES_MAX, embedded, is_name};
 
     fn parsed() -> Value {
@@ -67,6 +70,8 @@ mod tests {
             ("/$defs/part", PART_FIELDS),
             ("/$defs/purse", PURSE_FIELDS),
             ("/$defs/restart", RESTART_FIELDS),
+            ("/$defs/outside", OUTSIDE_FIELDS),
+            ("/$defs/channel", CHANNEL_FIELDS),
         ] {
             let object = schema.pointer(pointer).unwrap();
             assert_eq!(object["additionalProperties"], json!(false), "{pointer}");
@@ -144,6 +149,7 @@ mod tests {
             ("parts[0].", "/$defs/part", PART_FIELDS),
             ("purse.", "/$defs/purse", PURSE_FIELDS),
             ("restart.", "/$defs/restart", RESTART_FIELDS),
+            ("outside.", "/$defs/outside", OUTSIDE_FIELDS),
         ] {
             for (name, _) in fields {
                 let example = parse::example(&format!("{prefix}{name}"));

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use genesis::channel::Channel;
 use genesis::power::Power;
 use serde::Serialize;
 
 use super::source::VC_JSON;
 use super::{
-    ArgumentSpec, Contents, DecoderSpec, ModuleSpec, PartSource, PartSpec, PodDir, PurseSpec,
-    RestartSpec,
+    ArgumentSpec, Contents, DecoderSpec, ModuleSpec, OutsideSpec, PartSource, PartSpec, PodDir,
+    PurseSpec, RestartSpec,
 };
+use crate::outside::Asks;
+use crate::outside::program::Described;
 
 /// The text of a VC's `vc.json`, fields in the order of the schema.
 pub(super) fn vc_json(pod: &PodDir) -> String {
@@ -38,6 +41,7 @@ pub(super) fn vc_json(pod: &PodDir) -> String {
         record: pod.record,
         idle_ms: pod.idle_ms,
         turn_fuel: pod.turn_fuel,
+        outside: pod.outside.as_ref().map(WrittenOutside::of),
     };
     let mut text = serde_json::to_string_pretty(&written)
         .expect("strings, numbers and maps with string keys have a JSON form");
@@ -66,6 +70,9 @@ pub(super) fn files(pod: &PodDir, prefix: &str, files: &mut BTreeMap<String, Con
         if let Some(DecoderSpec::File { path, contents }) = &part.decoder {
             files.insert(format!("{prefix}{path}"), contents.clone());
         }
+    }
+    for (path, contents) in pod.outside.iter().flat_map(|spec| &spec.files) {
+        files.insert(format!("{prefix}{path}"), contents.clone());
     }
     for nested in pod.nested.values() {
         self::files(&nested.pod, &format!("{prefix}{}/", nested.path), files);
@@ -103,6 +110,49 @@ struct Written<'a> {
     idle_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_fuel: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside: Option<WrittenOutside<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WrittenOutside<'a> {
+    Command(&'a [String]),
+    More {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        command: &'a [String],
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<&'a str>,
+        #[serde(flatten)]
+        asks: &'a Asks,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        channels: &'a BTreeMap<Channel, Described>,
+    },
+}
+
+impl<'a> WrittenOutside<'a> {
+    fn of(spec: &'a OutsideSpec) -> Self {
+        // What the command names comes along by itself.
+        let named = |path: &&String| !spec.command.contains(path);
+        let files: Vec<_> = spec.files.keys().filter(named).map(String::as_str).collect();
+        let plain = spec.asks.is_nothing()
+            && spec.timeout_ms.is_none()
+            && spec.channels.is_empty()
+            && files.is_empty()
+            && !spec.command.is_empty();
+        if plain {
+            return Self::Command(&spec.command);
+        }
+        Self::More {
+            command: &spec.command,
+            files,
+            asks: &spec.asks,
+            timeout_ms: spec.timeout_ms,
+            channels: &spec.channels,
+        }
+    }
 }
 
 #[derive(Default, Serialize)]

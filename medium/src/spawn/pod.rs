@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use actors::behaviour::Natives;
+use actors::behaviour::{Behaviour, Natives};
 use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::runtime::Runtime;
+use adapters::outside::{Outside, Program};
 use adapters::parts;
 use adapters::pod_dir::{
-    ArgumentSpec, ContactSpec, Contents, DecoderSpec, JsonError, ModuleSpec, PartSource, PartSpec,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, JsonError, ModuleSpec, OutsideSpec, PartSource, PartSpec,
     PodDir, PodError, PurseSpec, embedded, embedded_pod,
 };
 use bytes::Bytes;
@@ -133,6 +134,9 @@ impl Lift {
         let mut parts = Vec::with_capacity(pod.parts.len() + pod.nested.len());
         for part in pod.parts {
             parts.push(self.part(&pod.name, part)?);
+        }
+        if let Some(spec) = pod.outside {
+            parts.push(self.outside(&pod.name, spec)?);
         }
         for (role, nested) in pod.nested {
             let nested = self.birth(nested.pod, &inner)?;
@@ -263,6 +267,35 @@ impl Lift {
                 .hint("only parts with `file` are read by a decoder; remove it"));
         }
         Ok(PartBirth { role, code })
+    }
+
+    /// The part that speaks for a program, with all its files.
+    fn outside(&mut self, pod: &str, spec: OutsideSpec) -> Result<PartBirth, Refusal> {
+        let wrong = |what: String| Refusal::new(Code::Malformed, what).who(pod);
+        let mut program = Program {
+            command: spec.command,
+            files: BTreeMap::new(),
+            asks: spec.asks,
+            timeout_ms: spec.timeout_ms,
+            channels: spec.channels,
+        };
+        for (path, contents) in spec.files {
+            let bytes = self.take(&path, contents)?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| {
+                wrong(format!("`{path}` is not text"))
+                    .hint("let the program make it, or read it from a folder it is granted with `--read`")
+            })?;
+            program.files.insert(path, text.to_owned());
+        }
+        program.check().map_err(|error| wrong(error.to_string()))?;
+        Ok(PartBirth {
+            role: None,
+            code: CodeBirth::Native {
+                name: Outside::NAME.to_owned(),
+                version: None,
+                argument: program.to_argument().into(),
+            },
+        })
     }
 
     fn decoder(&mut self, decoder: DecoderSpec) -> Result<Digest, Refusal> {
