@@ -4,11 +4,12 @@
 //! an [`Output`] as it comes; the answer says how it ended and what it was allowed. A WASI module runs in
 //! the sandbox of modules; a native command needs an OS sandbox, or the explicit trust of whoever starts it.
 //!
-//! [`Local`] runs jobs on this machine. Read in this order: `local` (what the caller's process does), `order`
+//! [`Local`] runs jobs on this machine, and starts processes that one can talk to ([`Talk`]). Read in this order: `local` (what the caller's process does), `order`
 //! (what it tells its children), `supervise` (the child that watches a job and ends all of it), `confine` (the
 //! grandchild that gives up what a job may not have, then becomes the job), `places` and `calls` (which files
-//! and which system calls are left), `view` (a root of its own), `wasi` (a module in place of a command), `census` (who belongs to a job). [`Capture`] is an [`Output`] that keeps
-//! what is worth keeping.
+//! and which system calls are left), `view` (a root of its own), `wasi` (a module in place of a command), `census`
+//! (who belongs to a job), `talk` (a process that one can talk to). [`Capture`] is an [`Output`] that keeps what is
+//! worth keeping.
 
 mod calls;
 mod capture;
@@ -20,6 +21,7 @@ mod order;
 mod places;
 mod program;
 mod supervise;
+mod talk;
 mod view;
 mod wasi;
 
@@ -33,6 +35,7 @@ pub use capture::{Capture, Printed};
 pub use local::{Launcher, Local};
 pub use program::is_module;
 pub use supervise::confine_child;
+pub use talk::{Leash, Stopper, Talk};
 
 /// Most bytes that a job may print, both streams together: more ends it.
 pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
@@ -98,11 +101,43 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Those of a process that is talked to for as long as it is wanted: no end to time and CPU time, 1 GiB of memory, 1
+    /// GiB per file, 64 processes and threads (an interpreter may start a dozen threads).
+    pub const fn lasting() -> Self {
+        Self {
+            cpu_s: Self::CPU_S_ENDLESS,
+            memory_bytes: 1 << 30,
+            wall: Duration::MAX,
+            file_bytes: 1 << 30,
+            processes: 64,
+        }
+    }
+
+    /// As CPU time: no bound.
+    pub const CPU_S_ENDLESS: u64 = u64::MAX;
+}
+
 /// What a job is allowed beyond its directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowed {
     /// A yagna daemon: this one address, and its key. The key is not shown.
     pub yagna: Option<Yagna>,
+    /// Ports it may connect to over TCP, of whatever host: the system cannot tell hosts apart here. Of native
+    /// commands.
+    #[serde(default)]
+    pub tcp: Vec<u16>,
+    /// Whether it has the network like any program: connects and listens over TCP and UDP, on this machine and
+    /// beyond. Of native commands.
+    #[serde(default)]
+    pub network: bool,
+    /// Folders and files it may read, besides its directory and those of the system. Of native commands.
+    #[serde(default)]
+    pub read: Vec<PathBuf>,
+    /// Folders it may read and run programs from, as well; commands are looked for in their `bin` first. Of native
+    /// commands.
+    #[serde(default)]
+    pub programs: Vec<PathBuf>,
     /// Whether a native command may run where there is no OS sandbox, or outside of it.
     pub trust_native: bool,
 }

@@ -9,6 +9,8 @@ use std::env::consts::ARCH;
 use seccompiler::{TargetArch, apply_filter, compile_from_json};
 use serde_json::{Value, json};
 
+use super::order::Net;
+
 /// Calls that a job may make on every machine.
 const COMMON: &[&str] = &[
     // Files that are open, and paths; Landlock says which paths.
@@ -69,6 +71,9 @@ const MODES_OLDER: &[&str] = if cfg!(target_arch = "x86_64") {
     &[]
 };
 
+/// Calls with which a job that has the network is called itself.
+const SERVERS: &[&str] = &["bind listen accept accept4"];
+
 /// What a call that does not exist answers.
 const ENOSYS: u32 = 38;
 /// What a use that is refused answers.
@@ -82,6 +87,7 @@ const SOCK_RAW: u64 = 3;
 /// The bits of a kind of socket that are no flags.
 const SOCK_MASK: u64 = 0xf;
 const IPPROTO_TCP: u64 = 6;
+const IPPROTO_UDP: u64 = 17;
 const MSG_FASTOPEN: u64 = 0x2000_0000;
 /// Bits of the flags of `clone` that make a namespace, in which it would have privileges.
 const NAMESPACES: [u64; 7] = [
@@ -98,14 +104,14 @@ const PRESSED_KEYS: [u64; 2] = [0x5412, 0x541c];
 
 /// What differs between jobs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Calls {
-    /// Whether it may open connections over TCP; Landlock says to which port.
-    pub(super) tcp: bool,
+pub(super) struct Calls<'a> {
+    /// What it may reach by sockets; of TCP, Landlock says which ports.
+    pub(super) net: &'a Net,
     /// Whether it may change modes, owners and times: only where nothing but its own files can be reached.
     pub(super) modes: bool,
 }
 
-impl Calls {
+impl Calls<'_> {
     /// Puts this process, and all that come from it, under the filters; there is no way back.
     ///
     /// The caller has given up gaining privileges, and has one thread.
@@ -126,8 +132,11 @@ impl Calls {
     /// Both filters, in the words of `seccompiler`.
     fn filters(self) -> Value {
         let mut known = [COMMON, OLDER].concat();
-        if self.tcp {
+        if *self.net != Net::None {
             known.push("connect");
+        }
+        if *self.net == Net::All {
+            known.extend(SERVERS);
         }
         if self.modes {
             known.extend([MODES, MODES_OLDER].concat());
@@ -167,13 +176,27 @@ impl Calls {
         ];
         refused.extend(PRESSED_KEYS.map(|key| rule("ioctl", &[masked(1, u32::MAX.into(), key)])));
         refused.extend(NAMESPACES.map(|bit| rule("clone", &[masked(0, bit, bit)])));
-        if self.tcp {
-            refused.extend(beyond_tcp());
-        } else {
-            refused.push(json!({ "syscall": "socket" }));
+        match self.net {
+            Net::None => refused.push(json!({ "syscall": "socket" })),
+            Net::Ports(_) => refused.extend(beyond_tcp()),
+            Net::All => refused.extend(beyond_ip()),
         }
         refused
     }
+}
+
+/// Sockets other than those of TCP and UDP over IP: a socket to another program of this machine, or to the kernel.
+fn beyond_ip() -> Vec<Value> {
+    let mut refused = vec![
+        rule("socket", &[ne(0, AF_INET), ne(0, AF_INET6)]),
+        rule(
+            "socket",
+            &[ne(2, 0), ne(2, IPPROTO_TCP), ne(2, IPPROTO_UDP)],
+        ),
+    ];
+    let others = (0..=SOCK_MASK).filter(|kind| ![SOCK_STREAM, SOCK_DGRAM].contains(kind));
+    refused.extend(others.map(|kind| rule("socket", &[masked(1, SOCK_MASK, kind)])));
+    refused
 }
 
 /// Sockets other than those of TCP over IP, and the calls that connect one unseen by Landlock.
@@ -213,10 +236,12 @@ mod tests {
     #[test]
     fn every_filter_compiles() {
         let arch = TargetArch::try_from(ARCH).expect("a machine that filters are made for");
-        for (tcp, modes) in [(false, false), (false, true), (true, false), (true, true)] {
-            let text = Calls { tcp, modes }.filters().to_string();
-            let filters = compile_from_json(text.as_bytes(), arch).expect("filters that compile");
-            assert_eq!(filters.len(), 2);
+        for net in &[Net::None, Net::Ports(vec![80]), Net::All] {
+            for modes in [false, true] {
+                let text = Calls { net, modes }.filters().to_string();
+                let filters = compile_from_json(text.as_bytes(), arch).expect("a known call");
+                assert_eq!(filters.len(), 2);
+            }
         }
     }
 }

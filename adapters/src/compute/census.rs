@@ -12,6 +12,8 @@ pub(super) struct Census {
     pub(super) members: Vec<Pid>,
     /// Their processes and threads.
     pub(super) tasks: u64,
+    /// CPU time they used, in ticks of the kernel.
+    ticks: u64,
     /// CPU time they used, those that have ended included, in seconds.
     pub(super) cpu_s: u64,
     /// Memory they hold, in bytes; what several hold together counts once for each.
@@ -40,8 +42,15 @@ impl Census {
             census.memory_bytes += stat.resident_pages * rustix::param::page_size() as u64;
             next.extend(family.children(&name));
         }
+        census.ticks = ticks;
         census.cpu_s = ticks / rustix::param::clock_ticks_per_second().max(1);
         census
+    }
+
+    /// Whether nothing happened since an earlier count, as far as counts tell.
+    pub(super) fn is_as_busy_as(&self, before: &Self) -> bool {
+        (self.ticks, self.tasks, self.memory_bytes)
+            == (before.ticks, before.tasks, before.memory_bytes)
     }
 
     /// Memory they hold, in bytes, shared memory divided among those that share it. Slow.

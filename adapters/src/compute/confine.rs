@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
@@ -18,7 +19,7 @@ use rustix::thread::{
 
 use super::calls::Calls;
 use super::inherited::close_inherited;
-use super::order::{Order, Refused, Told, receive, send};
+use super::order::{Order, Refused, Told, receive, receive_file, send};
 use super::places::{self, Places};
 use super::{Cage, census, view, wasi};
 
@@ -39,9 +40,9 @@ pub(super) fn become_job() -> ExitCode {
     let Ok(order) = receive::<Order>(&mut says) else {
         return ExitCode::FAILURE;
     };
-    let (told, code) = match prepare(&order) {
+    let (told, code) = match prepare(&order, &says) {
         Err(refused) => (Told::Refused(refused), ExitCode::FAILURE),
-        Ok(()) if order.cage == Cage::Wasi => wasi::run(&order),
+        Ok(()) if order.cage == Cage::Wasi => wasi::run(&order, &mut says),
         Ok(()) => (Told::Refused(replaced(&order)), ExitCode::FAILURE),
     };
     let _ = send(&mut says, &told);
@@ -60,14 +61,18 @@ fn replaced(order: &Order) -> Refused {
 
 /// Everything that is given up before anything of the job runs. The order matters: each step needs what the
 /// later ones take away.
-fn prepare(order: &Order) -> Result<(), Refused> {
+fn prepare(order: &Order, hears: &UnixStream) -> Result<(), Refused> {
     let failed = |what: &'static str| move |error: io::Error| Refused::io(what, error);
     // If the watching process dies, so does this one.
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Refused::io("the signal at the parent's death", error))?;
-    let nothing = File::open("/dev/null").map_err(failed("/dev/null"))?;
-    rustix::stdio::dup2_stdin(&nothing)
-        .map_err(|error| Refused::io("the standard input", error))?;
+    let input = if order.talks {
+        receive_file(hears).map_err(failed("its standard input"))?
+    } else {
+        OwnedFd::from(File::open("/dev/null").map_err(failed("/dev/null"))?)
+    };
+    // What is handed over otherwise is closed on exec.
+    rustix::stdio::dup2_stdin(&input).map_err(|error| Refused::io("the standard input", error))?;
     close_inherited().map_err(failed("files left open"))?;
     // Not every system lets it; then it is a process like any other.
     let _ = fs::write("/proc/self/oom_score_adj", FIRST_TO_GO);
@@ -80,9 +85,10 @@ fn prepare(order: &Order) -> Result<(), Refused> {
     let places = Places {
         directory: &order.directory,
         programs: &order.programs,
+        read: &order.read,
         system: order.cage == Cage::Os,
         view: order.view,
-        tcp_port: order.tcp_port,
+        net: &order.net,
     };
     if order.view {
         view::enter(&places).map_err(|error| Refused::NoView(format!("its view: {error}")))?;
@@ -95,7 +101,7 @@ fn prepare(order: &Order) -> Result<(), Refused> {
         places.confine().map_err(no_cage)?;
     }
     let calls = Calls {
-        tcp: order.tcp_port.is_some(),
+        net: &order.net,
         // Where nothing but its own files can be reached by name: so an engine does it, and a view.
         modes: order.cage == Cage::Wasi || order.view,
     };

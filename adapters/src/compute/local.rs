@@ -9,16 +9,17 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use fs_err as fs;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::order::{Order, Report, receive, send};
+use super::order::{Net, Order, Report, receive, send};
 use super::program::{find_command, find_module, is_module, search_path};
 use super::supervise::WATCH;
 use super::{
-    Cage, Compute, ComputeError, Done, End, Job, OUTPUT_BYTES_MAX, Output, Plan, Stream, Yagna,
-    places,
+    Cage, Compute, ComputeError, Done, End, Job, Limits, OUTPUT_BYTES_MAX, Output, Plan, Stream,
+    Yagna, places,
 };
 
 /// How often a caller is asked whether the job is to be stopped, in nanoseconds.
@@ -41,6 +42,7 @@ pub struct Launcher {
 pub struct Local {
     launcher: Launcher,
     programs: Vec<PathBuf>,
+    path: Vec<PathBuf>,
     view: bool,
 }
 
@@ -50,6 +52,7 @@ impl Local {
         Self {
             launcher,
             programs: Vec::new(),
+            path: Vec::new(),
             view: true,
         }
     }
@@ -70,8 +73,35 @@ impl Local {
         self
     }
 
-    /// What the processes of a job are told.
-    fn order(&self, job: &Job) -> Result<Order, ComputeError> {
+    /// Has native commands looked for in these folders, if they are nowhere else: the owner's own search path, say.
+    ///
+    /// Languages are often installed in a folder of their user. One that is found here may read and run what it was
+    /// installed with: `PREFIX`, if it is really (links followed) `PREFIX/bin/NAME` and there is `PREFIX/lib`, and if
+    /// neither the user's own files (`HOME`, `HOME/.local`) nor the job's directory are within; else nothing but
+    /// its own file. The plan names either. A script in place of a program is passed over: those of version managers
+    /// run another program, which this could not know of. Only names are looked for; whoever names a file has to allow
+    /// its folder ([`Allowed::programs`](super::Allowed::programs)).
+    #[must_use]
+    pub fn with_path(mut self, folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.path.extend(folders);
+        self
+    }
+
+    pub(super) const fn launcher(&self) -> &Launcher {
+        &self.launcher
+    }
+
+    /// What the processes of a job are told, and what its owner is.
+    pub(super) fn planned(&self, job: &Job, talks: bool) -> Result<(Order, Plan), ComputeError> {
+        let order = self.order(job, talks)?;
+        let plan = Plan {
+            cage: order.cage,
+            may: may(job, &order),
+        };
+        Ok((order, plan))
+    }
+
+    fn order(&self, job: &Job, talks: bool) -> Result<Order, ComputeError> {
         let program = job.argv.first().map(String::as_str).unwrap_or_default();
         if program.is_empty() {
             return Err(ComputeError::NoProgram {
@@ -84,53 +114,55 @@ impl Local {
             what: "the job's directory".to_owned(),
             error,
         })?;
+        let mut programs = self.programs.clone();
+        programs.extend(real(&job.allowed.programs)?);
         let (program, cage) = if is_module(program) {
             (find_module(program, &directory)?, Cage::Wasi)
         } else {
             let cage = cage_of_natives(job)?;
-            (
-                find_command(program, &directory, &self.programs, cage)?,
-                cage,
-            )
+            let found = find_command(program, &directory, &programs, &self.path, cage)?;
+            programs.extend(found.needs);
+            (found.path, cage)
         };
         let yagna = job.allowed.yagna.as_ref().filter(|_| cage != Cage::Wasi);
+        let net = net(job, cage, yagna)?;
+        let read = if cage == Cage::Os {
+            real(&job.allowed.read)?
+        } else {
+            Vec::new()
+        };
         Ok(Order {
             argv: job.argv.clone(),
             program,
             cage,
-            environment: environment(job, cage, &directory, &self.programs, yagna),
+            environment: environment(job, cage, &directory, &programs, yagna),
             directory,
             limits: job.limits,
             programs: if cage == Cage::Os {
-                self.programs.clone()
+                programs
             } else {
                 Vec::new()
             },
-            tcp_port: yagna.map(port_of).transpose()?,
+            read,
+            net,
             view: self.view && cage == Cage::Os,
+            talks,
         })
     }
 }
 
 impl Compute for Local {
     fn plan(&self, job: &Job) -> Result<Plan, ComputeError> {
-        let order = self.order(job)?;
-        Ok(Plan {
-            cage: order.cage,
-            may: may(job, &order),
-        })
+        self.planned(job, false).map(|(_, plan)| plan)
     }
 
     fn run(&self, job: &Job, output: &dyn Output) -> Result<Done, ComputeError> {
-        let order = self.order(job)?;
-        let plan = Plan {
-            cage: order.cage,
-            may: may(job, &order),
-        };
+        let (order, plan) = self.planned(job, false)?;
         let mut running = Running::start(&self.launcher, &order)?;
         let (report, flooded) = running.follow(output)?;
         let program = job.argv.first().map(String::as_str).unwrap_or_default();
         match report {
+            Report::Begins => unreachable!("only who is talked to says that"),
             Report::Refused(refused) => Err(refused.into_error(program)),
             Report::Ended { end, took, fuel } => Ok(Done {
                 plan,
@@ -158,6 +190,46 @@ fn check_words(job: &Job) -> Result<(), ComputeError> {
             format!("{bad:?} cannot be a word of it"),
         ),
     })
+}
+
+/// What a job may reach by sockets.
+fn net(job: &Job, cage: Cage, yagna: Option<&Yagna>) -> Result<Net, ComputeError> {
+    let mut ports: Vec<u16> = yagna.map(port_of).transpose()?.into_iter().collect();
+    if cage == Cage::Wasi {
+        return Ok(Net::None);
+    }
+    if job.allowed.network {
+        return Ok(Net::All);
+    }
+    ports.extend(&job.allowed.tcp);
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(if ports.is_empty() {
+        Net::None
+    } else {
+        Net::Ports(ports)
+    })
+}
+
+/// Where folders really are: confining follows no links.
+fn real(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ComputeError> {
+    let real = |folder: &PathBuf| {
+        let path = fs::canonicalize(folder)?;
+        if path == Path::new("/") {
+            let what = format!(
+                "{} is all files of this machine; allow less",
+                folder.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Ok(path)
+    };
+    let all = folders.iter().map(real);
+    all.collect::<io::Result<_>>()
+        .map_err(|error| ComputeError::Io {
+            what: "a folder that it is allowed to read".to_owned(),
+            error,
+        })
 }
 
 /// What confines a native command.
@@ -223,25 +295,20 @@ fn port_of(yagna: &Yagna) -> Result<u16, ComputeError> {
 /// What a job may do, in plain words.
 fn may(job: &Job, order: &Order) -> Vec<String> {
     let directory = order.directory.display();
-    let limits = &order.limits;
     let mut may = match order.cage {
         Cage::Wasi => vec![
             format!("runs in WebAssembly and sees {directory} as `/pod` and `.`: reads and writes there, nowhere else"),
-            "has no network, starts no processes, reads no input".to_owned(),
+            format!(
+                "has no network, starts no processes, reads {}",
+                if order.talks { "what is sent to it" } else { "no input" }
+            ),
         ],
         Cage::Os => vec![
             format!("reads, writes and runs files in {directory}"),
             "reads and runs the system's programs and libraries (/usr, /bin, /lib, parts of /etc); of other files it \
              sees at most that they exist"
                 .to_owned(),
-            match order.tcp_port {
-                None => "has no network and no sockets to other programs".to_owned(),
-                Some(port) => format!(
-                    "connects over TCP to port {port}, for yagna at {}, with its key; the system cannot tell \
-                     hosts apart here",
-                    job.allowed.yagna.as_ref().map(|yagna| yagna.address.as_str()).unwrap_or_default()
-                ),
-            },
+            may_reach(job, &order.net),
             "signals, traces and changes no process but its own".to_owned(),
         ],
         Cage::None => {
@@ -257,6 +324,9 @@ fn may(job: &Job, order: &Order) -> Vec<String> {
     for folder in &order.programs {
         may.push(format!("reads and runs what is in {}", folder.display()));
     }
+    for folder in &order.read {
+        may.push(format!("reads what is in {}", folder.display()));
+    }
     let mut names: Vec<_> = order.environment.keys().map(String::as_str).collect();
     if order.cage != Cage::Wasi {
         names.push("TMPDIR");
@@ -267,28 +337,68 @@ fn may(job: &Job, order: &Order) -> Vec<String> {
         let names = names.join(", ");
         format!("is given the environment variables {names}, no others")
     });
-    may.push(format!(
-        "uses at most {} s of CPU time, {} bytes of memory, {} s from start to end, {} bytes for each file, \
-         {} processes and threads, and prints at most {OUTPUT_BYTES_MAX} bytes",
-        limits.cpu_s,
-        limits.memory_bytes,
-        limits.wall.as_secs_f64(),
-        limits.file_bytes,
-        if order.cage == Cage::Wasi { 1 } else { limits.processes },
-    ));
+    may.push(may_use(order));
     may
 }
 
+/// What a confined command may reach by sockets, in plain words.
+fn may_reach(job: &Job, net: &Net) -> String {
+    let yagna = job.allowed.yagna.as_ref();
+    let yagna = yagna.map(|yagna| format!(", for yagna at {}, with its key", yagna.address));
+    let yagna = yagna.unwrap_or_default();
+    match net {
+        Net::None => "has no network and no sockets to other programs".to_owned(),
+        Net::Ports(ports) => {
+            let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+            let word = if ports.len() == 1 { "port" } else { "ports" };
+            let ports = ports.join(", ");
+            format!(
+                "connects over TCP to {word} {ports}{yagna}; the system cannot tell hosts apart here"
+            )
+        }
+        Net::All => format!(
+            "has the network: connects and listens over TCP and UDP, on this machine and beyond{yagna}"
+        ),
+    }
+}
+
+/// What a job may use, in plain words.
+fn may_use(order: &Order) -> String {
+    let limits = &order.limits;
+    let mut bounds = Vec::new();
+    if limits.cpu_s != Limits::CPU_S_ENDLESS {
+        bounds.push(format!("{} s of CPU time", limits.cpu_s));
+    }
+    bounds.push(format!("{} bytes of memory", limits.memory_bytes));
+    if limits.wall != Duration::MAX {
+        bounds.push(format!("{} s from start to end", limits.wall.as_secs_f64()));
+    }
+    bounds.push(format!("{} bytes for each file", limits.file_bytes));
+    let tasks = if order.cage == Cage::Wasi {
+        1
+    } else {
+        limits.processes
+    };
+    let bounds = bounds.join(", ");
+    if order.talks {
+        return format!("uses at most {bounds} and {tasks} processes and threads");
+    }
+    format!(
+        "uses at most {bounds}, {tasks} processes and threads, and prints at most {OUTPUT_BYTES_MAX} bytes"
+    )
+}
+
 /// A job that runs, seen from the caller.
-struct Running {
+#[derive(Debug)]
+pub(super) struct Running {
     watcher: Child,
     control: UnixStream,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
 }
 
 impl Running {
-    fn start(launcher: &Launcher, order: &Order) -> Result<Self, ComputeError> {
+    pub(super) fn start(launcher: &Launcher, order: &Order) -> Result<Self, ComputeError> {
         let failed = |error: io::Error| ComputeError::Io {
             what: format!("the launcher {} does not start", launcher.program.display()),
             error,
@@ -316,6 +426,19 @@ impl Running {
         Ok(running)
     }
 
+    /// The socket to the process that watches.
+    pub(super) const fn control(&self) -> &UnixStream {
+        &self.control
+    }
+
+    /// Waits for what the watching process says next.
+    pub(super) fn report(&mut self) -> Result<Report, ComputeError> {
+        receive(&mut self.control).map_err(|error| ComputeError::Io {
+            what: "the process that watches the job ended without a report".to_owned(),
+            error,
+        })
+    }
+
     /// Hands on what it prints until it ends; says how, and which limit of the caller's ended it.
     fn follow(&mut self, output: &dyn Output) -> Result<(Report, Option<End>), ComputeError> {
         let mut printed = 0;
@@ -338,11 +461,7 @@ impl Running {
                 let _ = self.control.shutdown(Shutdown::Write);
             }
         }
-        let report = receive(&mut self.control).map_err(|error| ComputeError::Io {
-            what: "the process that watches the job ended without a report".to_owned(),
-            error,
-        })?;
-        Ok((report, flooded))
+        Ok((self.report()?, flooded))
     }
 
     /// Waits until a stream has something, or it is time to ask the caller.

@@ -1,11 +1,22 @@
 //! What the processes of a job tell one another: an order on its way in, a report on its way out.
+//!
+//! A process that is talked to is handed its standard input as an open file, in a message of its own after the
+//! order: the socket that the order came by stays what it is, and nobody has to leave a file open for a child.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::cmsg_space;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +42,14 @@ pub(super) struct Order {
     pub(super) limits: Limits,
     /// Folders it may read and run programs from, besides those of the system.
     pub(super) programs: Vec<PathBuf>,
-    /// The port it may connect to.
-    pub(super) tcp_port: Option<u16>,
+    /// Folders it may read, besides those.
+    pub(super) read: Vec<PathBuf>,
+    /// What it may reach by sockets.
+    pub(super) net: Net,
     /// Whether it is to see a root of its own.
     pub(super) view: bool,
+    /// Whether its standard input is a file that follows the order.
+    pub(super) talks: bool,
 }
 
 impl fmt::Debug for Order {
@@ -47,9 +62,22 @@ impl fmt::Debug for Order {
     }
 }
 
+/// What a job may reach by sockets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Net {
+    /// Nothing.
+    None,
+    /// These ports, over TCP, of whatever host.
+    Ports(Vec<u16>),
+    /// Everything that the machine reaches over TCP and UDP.
+    All,
+}
+
 /// What the process that is to become the job says before it is gone.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Told {
+    /// A module that is talked to begins to run.
+    Begins,
     /// It did not start.
     Refused(Refused),
     /// A module ended: the fuel it burnt, and how it ended if not by its exit code.
@@ -61,9 +89,11 @@ pub(super) enum Told {
     },
 }
 
-/// What the watching process says at the end.
+/// What the watching process says, the end last.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
+    /// A job that is talked to runs; more comes when it has ended.
+    Begins,
     /// It did not start.
     Refused(Refused),
     /// It ran.
@@ -142,4 +172,38 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T
     let mut bytes = vec![0; len];
     from.read_exact(&mut bytes)?;
     Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Hands an open file over, which stays open here as well.
+pub(super) fn send_file(to: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()> {
+    let files = [file];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    if !message.push(SendAncillaryMessage::ScmRights(&files)) {
+        return Err(io::Error::other("there is no room for an open file"));
+    }
+    // Files travel with bytes only: this one says nothing.
+    sendmsg(to, &[IoSlice::new(&[0])], &mut message, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Takes an open file that is handed over, and waits for it; it is closed on exec.
+pub(super) fn receive_file(from: &UnixStream) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut message = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(
+        from,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut message,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut files = message.drain().filter_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    files
+        .next()
+        .and_then(|mut files| files.next())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no open file was handed over"))
 }

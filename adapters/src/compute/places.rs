@@ -7,6 +7,8 @@ use landlock::{
     PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
 };
 
+use super::order::Net;
+
 /// The oldest Landlock that confines signals as well: that of Linux 6.12.
 const OLDEST: ABI = ABI::V6;
 
@@ -94,12 +96,14 @@ pub(super) struct Places<'a> {
     pub(super) directory: &'a Path,
     /// Further folders it may read and run programs from.
     pub(super) programs: &'a [PathBuf],
+    /// Further folders it may read.
+    pub(super) read: &'a [PathBuf],
     /// Whether it may read what the system has: a command, not a module.
     pub(super) system: bool,
     /// Whether it sees a root of its own, with [`SHARED_MEMORY`] for its processes only.
     pub(super) view: bool,
-    /// The port it may connect to.
-    pub(super) tcp_port: Option<u16>,
+    /// What it may reach by sockets.
+    pub(super) net: &'a Net,
 }
 
 /// Whether this system can hold a job in its places.
@@ -107,7 +111,7 @@ pub(super) struct Places<'a> {
 /// # Errors
 /// What is missing.
 pub(super) fn available() -> Result<(), String> {
-    handled()
+    handled(&Net::None)
         .and_then(Ruleset::create)
         .map(|_| ())
         .map_err(|error| missing(&error))
@@ -119,31 +123,35 @@ fn missing(error: &RulesetError) -> String {
     )
 }
 
-/// All that can be confined.
-fn handled() -> Result<Ruleset, RulesetError> {
-    Ruleset::default()
+/// All that can be confined, but for what is allowed without bounds.
+fn handled(net: &Net) -> Result<Ruleset, RulesetError> {
+    let rules = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(OLDEST))?
-        .handle_access(AccessNet::from_all(OLDEST))?
-        .scope(Scope::from_all(OLDEST))
+        .scope(Scope::from_all(OLDEST))?;
+    match net {
+        Net::None | Net::Ports(_) => rules.handle_access(AccessNet::from_all(OLDEST)),
+        Net::All => Ok(rules),
+    }
 }
 
 impl Places<'_> {
     /// All of them.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.read().map(|(path, _)| path).chain([self.directory])
+        let read = self.readable().map(|(path, _)| path);
+        read.chain([self.directory])
     }
 
     /// Whether what is at a path is the job's to change.
     pub(super) fn is_written(&self, path: &Path) -> bool {
         let is_read = self
-            .read()
+            .readable()
             .any(|(read, _)| path.starts_with(read) && read.starts_with(self.directory));
         path.starts_with(self.directory) && !is_read || path == Path::new(SHARED_MEMORY)
     }
 
     /// Those that are read, with what may be done there.
-    fn read(&self) -> impl Iterator<Item = (&Path, BitFlags<AccessFs>)> {
+    fn readable(&self) -> impl Iterator<Item = (&Path, BitFlags<AccessFs>)> {
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
         let run = read | AccessFs::Execute;
         let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
@@ -152,11 +160,12 @@ impl Places<'_> {
             paths.iter().map(Path::new)
         };
         let programs = self.programs.iter().map(PathBuf::as_path);
-        (programs
-            .chain(system(&SYSTEM_PROGRAMS))
-            .map(move |path| (path, run)))
-        .chain(system(&SYSTEM_FILES).map(move |path| (path, read)))
-        .chain(system(&DEVICES).map(move |path| (path, write)))
+        let programs = programs.chain(system(&SYSTEM_PROGRAMS));
+        let given = self.read.iter().map(PathBuf::as_path);
+        (programs.map(move |path| (path, run)))
+            .chain(given.map(move |path| (path, read)))
+            .chain(system(&SYSTEM_FILES).map(move |path| (path, read)))
+            .chain(system(&DEVICES).map(move |path| (path, write)))
     }
 
     /// Confines this process, and all that come from it, to these places; there is no way back.
@@ -166,7 +175,7 @@ impl Places<'_> {
     /// # Errors
     /// What is missing.
     pub(super) fn confine(&self) -> Result<(), String> {
-        let mut rules = handled()
+        let mut rules = handled(self.net)
             .and_then(Ruleset::create)
             .map_err(|error| missing(&error))?;
         let failed = |error: RulesetError| format!("Landlock: {error}");
@@ -185,7 +194,7 @@ impl Places<'_> {
                 .add_rule(PathBeneath::new(shared, own & !AccessFs::Execute))
                 .map_err(failed)?;
         }
-        for (path, access) in self.read() {
+        for (path, access) in self.readable() {
             // One that is not there needs no rule.
             let Ok(file) = PathFd::new(path) else {
                 continue;
@@ -195,10 +204,12 @@ impl Places<'_> {
                 .add_rule(PathBeneath::new(file, access))
                 .map_err(failed)?;
         }
-        if let Some(port) = self.tcp_port {
-            rules = rules
-                .add_rule(NetPort::new(port, AccessNet::ConnectTcp))
-                .map_err(failed)?;
+        if let Net::Ports(ports) = self.net {
+            for &port in ports {
+                rules = rules
+                    .add_rule(NetPort::new(port, AccessNet::ConnectTcp))
+                    .map_err(failed)?;
+            }
         }
         rules.restrict_self().map(|_| ()).map_err(failed)
     }

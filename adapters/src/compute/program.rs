@@ -22,7 +22,8 @@ pub fn is_module(program: &str) -> bool {
 
 /// The folders that a command is looked for in: those of `programs` first.
 pub(super) fn search_path(programs: &[PathBuf]) -> Vec<PathBuf> {
-    let own = programs.iter().map(|folder| {
+    let own = programs.iter().filter(|place| place.is_dir());
+    let own = own.map(|folder| {
         let bin = folder.join("bin");
         if bin.is_dir() { bin } else { folder.clone() }
     });
@@ -65,6 +66,14 @@ pub(super) fn find_module(program: &str, directory: &Path) -> Result<PathBuf, Co
     Ok(path)
 }
 
+/// The file of a native command, and what it needs besides.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    /// A place that it reads and runs, which nobody has allowed by name.
+    pub(super) needs: Option<PathBuf>,
+}
+
 /// The file of a native command.
 ///
 /// # Errors
@@ -73,8 +82,9 @@ pub(super) fn find_command(
     program: &str,
     directory: &Path,
     programs: &[PathBuf],
+    path: &[PathBuf],
     cage: Cage,
-) -> Result<PathBuf, ComputeError> {
+) -> Result<Found, ComputeError> {
     let refused = |why: String| ComputeError::NoProgram {
         program: program.to_owned(),
         why,
@@ -96,7 +106,7 @@ pub(super) fn find_command(
                        confined command reads nothing else";
             return Err(refused(why.to_owned()));
         }
-        return Ok(path);
+        return Ok(Found { path, needs: None });
     }
     let folders = match cage {
         Cage::None => std::env::var_os("PATH")
@@ -104,16 +114,56 @@ pub(super) fn find_command(
             .unwrap_or_default(),
         Cage::Wasi | Cage::Os => search_path(programs),
     };
-    let found = folders.iter().map(|folder| folder.join(program));
-    let mut found =
-        found.filter(|path| fs::metadata(path).is_ok_and(|about| is_executable(&about)));
-    found.next().ok_or_else(|| {
-        let folders: Vec<_> = folders
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
-        refused(format!("it is in none of {}", folders.join(", ")))
-    })
+    let is_there = |path: &PathBuf| fs::metadata(path).is_ok_and(|about| is_executable(&about));
+    let mut found = folders.iter().map(|folder| folder.join(program));
+    if let Some(path) = found.find(is_there) {
+        return Ok(Found { path, needs: None });
+    }
+    let owners = if cage == Cage::Os { path } else { &[] };
+    let found = owners.iter().map(|folder| folder.join(program));
+    let mut script = None;
+    for path in found.filter(is_there) {
+        let real = resolve(program, &path)?;
+        if is_script(&real) {
+            script.get_or_insert(path);
+            continue;
+        }
+        let home = std::env::home_dir();
+        let needs = Some(installed_in(&real, home.as_deref(), directory));
+        return Ok(Found { path: real, needs });
+    }
+    let folders: Vec<_> = (folders.iter().chain(owners))
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let mut why = format!("it is in none of {}", folders.join(", "));
+    if let Some(script) = script {
+        why += &format!(
+            "; {} is a script, which may run anything: allow the folder of the program that is meant",
+            script.display()
+        );
+    }
+    Err(refused(why))
+}
+
+/// Whether a file is run by another program, which is named in it.
+fn is_script(path: &Path) -> bool {
+    let mut head = [0; 2];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_err() || head == *b"#!"
+}
+
+/// What a program of a user needs of where it was installed: its prefix if that is one of its own, else its own file.
+fn installed_in(program: &Path, home: Option<&Path>, directory: &Path) -> PathBuf {
+    let bin = program.parent().filter(|bin| bin.ends_with("bin"));
+    let prefix = bin.and_then(Path::parent);
+    let holds_others = |prefix: &Path| {
+        let within = |path: &Path| path.starts_with(prefix);
+        within(directory) || home.is_some_and(|home| within(home) || within(&home.join(".local")))
+    };
+    prefix
+        .filter(|prefix| prefix.join("lib").is_dir() && !holds_others(prefix))
+        .unwrap_or(program)
+        .to_owned()
 }
 
 fn resolve(program: &str, path: &Path) -> Result<PathBuf, ComputeError> {

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,15 @@ use rustix::process::{
 use rustix::time::{ClockId, clock_gettime};
 
 use super::census::Census;
-use super::order::{FRAME_BYTES_MAX, Order, Refused, Report, Told, receive, send};
+use super::order::{
+    FRAME_BYTES_MAX, Order, Refused, Report, Told, receive, receive_file, send, send_file,
+};
 use super::{Cage, End, Limits, confine};
 
 /// How often a job is counted.
 const TICK: Duration = Duration::from_millis(50);
+/// How often one that is talked to, and does nothing, is counted at least: there may be many that wait.
+const TICK_MAX: Duration = Duration::from_millis(400);
 /// The last argument of the process that watches, and of the one that becomes the job.
 pub(super) const WATCH: &str = "watch";
 const BECOME: &str = "become";
@@ -53,7 +57,10 @@ fn watch() -> ExitCode {
     let Ok(order) = receive::<Order>(&mut control) else {
         return ExitCode::FAILURE;
     };
-    let report = watched(&control, order).unwrap_or_else(Report::Refused);
+    let Ok(talks) = order.talks.then(|| Talks::take(&control)).transpose() else {
+        return ExitCode::FAILURE;
+    };
+    let report = watched(&control, order, talks).unwrap_or_else(Report::Refused);
     // A caller that is gone wants no report.
     let _ = send(&mut control, &report);
     ExitCode::SUCCESS
@@ -66,19 +73,24 @@ fn now() -> Duration {
     Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-fn watched(control: &UnixStream, mut order: Order) -> Result<Report, Refused> {
+fn watched(
+    control: &UnixStream,
+    mut order: Order,
+    mut talks: Option<Talks>,
+) -> Result<Report, Refused> {
     let temporary = Temporary::make(&mut order)?;
     let (job, cause, took, told) = loop {
         let began = now();
-        let mut job = Job::start(&order)?;
+        let mut job = Job::start(&order, talks.take())?;
         let cause = job.wait(control, &order.limits, began);
         job.end_all();
-        let told = job.told();
+        let told = job.told(control);
         // Nothing of it ran yet.
         if !matches!(told, Some(Told::Refused(Refused::NoView(_)))) {
             break (job, cause, now().saturating_sub(began), told);
         }
         order.view = false;
+        talks = job.talks;
     };
     drop(temporary);
     if let Some(Told::Refused(refused)) = told {
@@ -86,7 +98,7 @@ fn watched(control: &UnixStream, mut order: Order) -> Result<Report, Refused> {
     }
     let (fuel, told) = match told {
         Some(Told::Ended { fuel, end }) => (Some(fuel), end),
-        Some(Told::Refused(_)) | None => (None, None),
+        Some(Told::Refused(_) | Told::Begins) | None => (None, None),
     };
     let end = cause
         .or(told)
@@ -116,6 +128,22 @@ fn cpu_limit(limits: &Limits) -> End {
     End::Limit(format!("{} s of CPU time", limits.cpu_s))
 }
 
+/// What is kept of a job that is talked to, until it begins: then it is told, and the input is the job's alone.
+struct Talks(OwnedFd);
+
+impl Talks {
+    /// Takes its standard input, which follows the order.
+    fn take(control: &UnixStream) -> io::Result<Self> {
+        receive_file(control).map(Self)
+    }
+
+    /// It begins; a caller that is gone need not know.
+    fn begin(self, mut control: &UnixStream) {
+        drop(self);
+        let _ = send(&mut control, &Report::Begins);
+    }
+}
+
 /// A job that runs.
 struct Job {
     /// Its first process, which leads the group of all.
@@ -126,10 +154,12 @@ struct Job {
     /// What the first process says before it becomes the job.
     says: Option<UnixStream>,
     said: Vec<u8>,
+    /// Of one that is talked to, until it begins.
+    talks: Option<Talks>,
 }
 
 impl Job {
-    fn start(order: &Order) -> Result<Self, Refused> {
+    fn start(order: &Order, talks: Option<Talks>) -> Result<Self, Refused> {
         let failed = |error: io::Error| Refused::io("the job's process", error);
         // Whoever loses their parent becomes a child of this process, and nobody is missed at the end.
         set_child_subreaper(Some(rustix::process::getpid()))
@@ -150,20 +180,27 @@ impl Job {
             pidfd_open(leader, PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
         // One that died early is noticed below.
         let _ = send(&mut ours, order);
+        if let Some(Talks(input)) = &talks {
+            let _ = send_file(&ours, input.as_fd());
+        }
         Ok(Self {
             leader,
             has_ended,
             status: None,
             says: Some(ours),
             said: Vec::new(),
+            talks,
         })
     }
 
     /// Waits for its first process to end by itself; else says what it is to be ended for.
     fn wait(&mut self, control: &UnixStream, limits: &Limits, began: Duration) -> Option<End> {
+        let is_talked_to = self.talks.is_some();
         let mut counted = began;
+        let mut pause = TICK;
+        let mut census = Census::default();
         loop {
-            let is_told = self.sleep(control);
+            let is_told = self.sleep(control, pause);
             self.reap();
             if self.status.is_some() {
                 return None;
@@ -175,17 +212,20 @@ impl Job {
             if now.saturating_sub(began) > limits.wall {
                 return Some(End::Limit(format!("{} s", limits.wall.as_secs_f64())));
             }
-            if now.saturating_sub(counted) >= TICK {
+            if now.saturating_sub(counted) >= pause {
                 counted = now;
-                if let Some(limit) = beyond(limits) {
+                let before = std::mem::replace(&mut census, Census::take());
+                if let Some(limit) = beyond(limits, &census) {
                     return Some(limit);
                 }
+                let waits = is_talked_to && census.is_as_busy_as(&before);
+                pause = if waits { TICK_MAX.min(2 * pause) } else { TICK };
             }
         }
     }
 
-    /// Sleeps until something happens, a tick at most; says whether the caller wants the end.
-    fn sleep(&mut self, control: &UnixStream) -> bool {
+    /// Sleeps until something happens, so long at most; says whether the caller wants the end.
+    fn sleep(&mut self, control: &UnixStream, pause: Duration) -> bool {
         let mut events = vec![
             PollFd::new(control, PollFlags::IN),
             PollFd::new(&self.has_ended, PollFlags::IN),
@@ -193,12 +233,12 @@ impl Job {
         if let Some(says) = &self.says {
             events.push(PollFd::new(says, PollFlags::IN));
         }
-        let tick = Timespec {
+        let pause = Timespec {
             tv_sec: 0,
-            tv_nsec: i64::from(TICK.subsec_nanos()),
+            tv_nsec: i64::from(pause.subsec_nanos()),
         };
         // An interrupted sleep is a short one.
-        let _ = poll(&mut events, Some(&tick));
+        let _ = poll(&mut events, Some(&pause));
         let is_ready = |at: usize| {
             events
                 .get(at)
@@ -207,14 +247,14 @@ impl Job {
         let (is_told, says) = (is_ready(0), is_ready(2));
         drop(events);
         if says {
-            self.hear();
+            self.hear(control);
         }
         // The caller has nothing to say after its order: it closes the socket, or is gone.
         is_told
     }
 
-    /// Takes what the first process says.
-    fn hear(&mut self) {
+    /// Takes what the first process says. It says nothing, and stops saying it, when it becomes a command.
+    fn hear(&mut self, control: &UnixStream) {
         let Some(says) = &mut self.says else { return };
         let mut bytes = [0; 4096];
         match says.read(&mut bytes) {
@@ -223,12 +263,22 @@ impl Job {
             }
             _ => self.says = None,
         }
+        let mut rest = self.said.as_slice();
+        let begins = matches!(receive(&mut rest), Ok(Told::Begins));
+        if begins {
+            self.said = rest.to_vec();
+        }
+        if (begins || self.says.is_none() && self.said.is_empty())
+            && let Some(talks) = self.talks.take()
+        {
+            talks.begin(control);
+        }
     }
 
     /// What it said, once it is gone.
-    fn told(&mut self) -> Option<Told> {
+    fn told(&mut self, control: &UnixStream) -> Option<Told> {
         while self.says.is_some() {
-            self.hear();
+            self.hear(control);
         }
         receive(&mut self.said.as_slice()).ok()
     }
@@ -264,8 +314,7 @@ impl Job {
 }
 
 /// The limit that a job is beyond, all of its processes together.
-fn beyond(limits: &Limits) -> Option<End> {
-    let census = Census::take();
+fn beyond(limits: &Limits, census: &Census) -> Option<End> {
     if census.tasks > u64::from(limits.processes) {
         return Some(End::Limit(format!(
             "{} processes and threads, of {}",

@@ -1,10 +1,10 @@
 //! A module that is a program (WASI preview 1), run to its end in this process, which is a child for it alone.
 //!
-//! It has the files of the job's directory, as `/pod` and as `.`, and nothing else: no network, an empty
-//! standard input, the arguments and variables it was given. Its streams are the process's own. Fuel is
+//! It has the files of the job's directory, as `/pod` and as `.`, and nothing else: no network, the arguments and variables it was given, and a standard input that is empty if nobody talks to it. Its streams are the process's own. Fuel is
 //! counted, not bounded: time and CPU time end the process. The module is compiled here as well, so whatever
 //! a compiler does with it is under the same limits; nothing is kept of the code.
 
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use wasmtime::{Config, Engine, Linker, Module, Store, StoreLimits, StoreLimitsBuilder, Trap};
@@ -12,7 +12,7 @@ use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 use super::End;
-use super::order::{Order, Refused, Told};
+use super::order::{Order, Refused, Told, send};
 
 /// Longest explanation of a trap, in characters.
 const TRAP_CHARS_MAX: usize = 2_000;
@@ -24,9 +24,9 @@ struct Program {
     limits: StoreLimits,
 }
 
-/// Runs the module: what is to be told, and the exit code.
-pub(super) fn run(order: &Order) -> (Told, ExitCode) {
-    match started(order) {
+/// Runs the module: what is to be told, and the exit code. One that is talked to says that it begins.
+pub(super) fn run(order: &Order, says: &mut UnixStream) -> (Told, ExitCode) {
+    match started(order, says) {
         Ok((told, code)) => (told, ExitCode::from(code)),
         Err(error) => {
             let why = format!("{error:#}").chars().take(TRAP_CHARS_MAX).collect();
@@ -36,7 +36,7 @@ pub(super) fn run(order: &Order) -> (Told, ExitCode) {
 }
 
 /// An error is one of the module, before any of it ran.
-fn started(order: &Order) -> wasmtime::Result<(Told, u8)> {
+fn started(order: &Order, says: &mut UnixStream) -> wasmtime::Result<(Told, u8)> {
     let mut config = Config::new();
     config.consume_fuel(true);
     let engine = Engine::new(&config)?;
@@ -44,7 +44,11 @@ fn started(order: &Order) -> wasmtime::Result<(Told, u8)> {
     let mut linker = Linker::new(&engine);
     p1::add_to_linker_sync(&mut linker, |program: &mut Program| &mut program.wasi)?;
     let environment: Vec<_> = order.environment.iter().collect();
-    let wasi = WasiCtxBuilder::new()
+    let mut wasi = WasiCtxBuilder::new();
+    if order.talks {
+        wasi.inherit_stdin();
+    }
+    let wasi = wasi
         .args(&order.argv)
         .envs(&environment)
         .inherit_stdout()
@@ -63,6 +67,9 @@ fn started(order: &Order) -> wasmtime::Result<(Told, u8)> {
     store.set_fuel(u64::MAX)?;
     let instance = linker.instantiate(&mut store, &module)?;
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+    if order.talks {
+        send(says, &Told::Begins)?;
+    }
     let outcome = start.call(&mut store, ());
     let fuel = u64::MAX - store.get_fuel()?;
     let (end, code) = match outcome {

@@ -142,6 +142,7 @@ pub fn resume(
         allowed: Allowed {
             yagna: options.allowed.yagna.clone(),
             trust_native: options.allowed.trust_native || allowed.trust_native,
+            ..Allowed::default()
         },
         fresh: options.fresh || fresh,
     };

@@ -19,6 +19,7 @@ mod life;
 mod probe;
 mod reach;
 mod ring;
+mod talk;
 mod wasi;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         }
         Some(ring::AS_PROBE) => return probe::probe(&args[1..]),
         Some(life::AS_CALLER) => return life::call(&args[1..]),
+        Some(talk::AS_TALKER) => return talk::talk(&args[1..]),
         _ => {}
     }
     let wanted: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         bounds::TESTS,
         life::TESTS,
         wasi::TESTS,
+        talk::TESTS,
     ]
     .concat();
     let mut passed = 0;

@@ -122,7 +122,7 @@ impl Ring {
         self.has_view
     }
 
-    fn local(&self) -> Local {
+    pub(crate) fn local(&self) -> Local {
         if self.has_view {
             local()
         } else {

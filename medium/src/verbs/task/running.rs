@@ -86,6 +86,7 @@ pub(in crate::verbs) fn allowed(permissions: &Permissions) -> Result<Allowed, Re
     Ok(Allowed {
         yagna,
         trust_native: permissions.trust_native,
+        ..Allowed::default()
     })
 }
 
