@@ -340,6 +340,33 @@ pub(crate) struct Spawn {
     /// Give it an actor of its own instead of a cell
     #[arg(long)]
     pub(crate) own_actor: bool,
+    /// What the program outside is granted that it speaks for
+    #[command(flatten)]
+    pub(crate) outside: Outside,
+}
+
+/// What a program outside is granted.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What a program outside is granted")]
+pub(crate) struct Outside {
+    /// The network, if it asks for it
+    #[arg(long)]
+    pub(crate) network: bool,
+    /// A TCP port of this machine, if it asks for it (repeatable)
+    #[arg(long, value_name = "PORT")]
+    pub(crate) tcp: Vec<u16>,
+    /// A folder to read, if it asks for it (repeatable)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) read: Vec<String>,
+    /// A variable of your environment, if it asks for it (repeatable); it is kept by the node and never shown
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret: Vec<String>,
+    /// Run it even where the system cannot confine it: it may then do all that you may
+    #[arg(long)]
+    pub(crate) trust_native: bool,
+    /// The digest that it must have: another program of the same name is refused
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) expect: Option<String>,
 }
 
 /// `send`.

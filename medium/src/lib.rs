@@ -12,6 +12,7 @@ pub mod folder;
 pub mod name;
 pub mod node;
 pub mod openapi;
+pub mod outside;
 pub mod parts;
 pub mod pod_store;
 pub mod rows;

@@ -15,6 +15,7 @@ use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
 use adapters::compute::{Launcher, Local};
 use adapters::contents::{Contents, ContentsError};
+use adapters::outside::Outside as Speaker;
 use adapters::parts;
 use adapters::pods::{PodsError, WalletName};
 use adapters::store::memory::MemoryStore;
@@ -34,6 +35,7 @@ use crate::clock::SystemClock;
 use crate::compute::Clerk;
 use crate::dormitory::PodBeds;
 use crate::folder::{self, Announcement};
+use crate::outside::Programs;
 use crate::pod_store::NodePods;
 use crate::server::bee::BeeServer;
 use crate::server::{self, Api, ApiConfig};
@@ -183,6 +185,11 @@ impl Node {
         };
         let sandbox = sandbox(&config, &secret).await?;
         let engine = sandbox.engine().to_owned();
+        let launcher = config.jobs.filter(|_| !config.deterministic);
+        let programs = Programs::new(
+            pods_folder.unwrap_or(Path::new(".")),
+            launcher.clone().map(Local::new),
+        );
         let runtime = Runtime::start(Config {
             sandbox: Some(sandbox),
             workers: if config.deterministic {
@@ -197,11 +204,11 @@ impl Node {
             natives: Runtime::natives()
                 .with::<World>()
                 .with::<Agent>()
-                .with::<Outside>(),
+                .with::<Speaker>(),
             store: Some(store.clone()),
             contents: Some(Arc::new(contents.clone())),
             dormitory: Some(Arc::new(beds.clone())),
-            outside: None,
+            outside: Some(Arc::new(programs.clone())),
             memory_bytes_max: config.memory_bytes_max,
             trace: config.trace || config.deterministic,
         })
@@ -241,8 +248,10 @@ impl Node {
             runtime.shutdown().await;
             return Err(refusal);
         }
+        programs.open(runtime.clone()).await;
         let api = Api::new(ApiConfig {
             runtime,
+            programs,
             clock,
             store: Arc::downgrade(&store),
             data: config.data.clone(),
@@ -262,7 +271,6 @@ impl Node {
             Some(listening) => Some(serve_bee(listening, &pods, &api).await?),
             None => None,
         };
-        let launcher = config.jobs.filter(|_| !config.deterministic);
         let clerk = launcher.map(|launcher| {
             let compute = Arc::new(Local::new(launcher));
             Clerk::start(api.runtime().clone(), pods.clone(), compute)
@@ -357,6 +365,7 @@ impl Node {
         if let Some(bee) = bee {
             bee.ended(grace).await;
         }
+        api.programs().close().await;
         api.worlds().close().await;
         api.runtime().shutdown().await;
         let removed = folder.as_deref().map_or(Ok(()), Announcement::remove);

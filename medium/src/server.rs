@@ -33,6 +33,7 @@ use tokio::sync::Semaphore;
 
 use crate::dormitory::PodBeds;
 use crate::folder::Announcement;
+use crate::outside::Programs;
 use crate::pod_store::NodePods;
 use crate::stop::Stop;
 use crate::virtual_time::{Gate, Pace};
@@ -119,6 +120,8 @@ pub(crate) struct ApiConfig {
     pub(crate) beds: PodBeds,
     /// Its worlds.
     pub(crate) worlds: Worlds,
+    /// The programs outside that its VCs speak for.
+    pub(crate) programs: Programs,
     /// The signal that ends it.
     pub(crate) stop: Stop,
 }
@@ -194,6 +197,11 @@ impl Api {
     /// Its worlds.
     pub(crate) fn worlds(&self) -> &Worlds {
         &self.0.config.worlds
+    }
+
+    /// The programs outside that its VCs speak for.
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.0.config.programs
     }
 
     /// Its pods.

@@ -25,9 +25,11 @@ use genesis::seal::SealError;
 use crate::compute;
 use crate::dormitory::{PodBeds, Sleeper};
 use crate::name;
+use crate::outside::Programs;
 use crate::stripped::{Stripped, whereabouts};
 
 mod pod;
+mod program;
 mod request;
 
 pub use pod::PARTS_BYTES_MAX;
@@ -49,9 +51,10 @@ pub struct Policy {
 /// # Errors
 /// [`Code::Malformed`] and [`Code::TooLarge`] for what is wrong with request or pod,
 /// [`Code::Unknown`] for a pod, message or contact there is not, and whatever the runtime refuses.
-pub async fn spawn(
+pub(crate) async fn spawn(
     runtime: &Runtime,
     beds: &PodBeds,
+    programs: &Programs,
     policy: Policy,
     request: SpawnRequest,
 ) -> Result<Spawned, Refusal> {
@@ -113,6 +116,8 @@ pub async fn spawn(
         )));
     }
     birth.name.clone_from(&name);
+    let granted = request.outside.unwrap_or_default();
+    let plans = program::plan(programs, &birth, &granted, request.expect.as_deref())?;
     let id = runtime.spawn(*birth).await?;
     if let Some(part) = part
         && let Err(refusal) = runtime.adopt(id, part, Consent::Override).await
@@ -122,7 +127,9 @@ pub async fn spawn(
         runtime.remove(id).await?;
         return Err(refusal);
     }
-    Ok(gate.spawned(id, name, taken))
+    let mut spawned = gate.spawned(id, name, taken);
+    spawned.programs = program::begin(runtime, programs, id, plans, &granted).await?;
+    Ok(spawned)
 }
 
 /// Whether a VC is one that keeps orders of jobs.
@@ -321,6 +328,7 @@ impl Gate {
             name,
             name_taken,
             withheld,
+            programs: Vec::new(),
         }
     }
 }

@@ -36,6 +36,8 @@ const SHOWN_MAX: usize = 120;
 pub struct Outside {
     /// How often the program was started.
     run: u64,
+    /// Whether it runs, as far as is known: a node that was cut off could not say that it ended.
+    runs: bool,
     /// The number of the last message that it was told.
     last: u64,
     /// What it was told and has not done with, oldest first.
@@ -59,6 +61,8 @@ struct Open {
     question: Option<Question>,
     reference: MessageRef,
     line: Shared,
+    /// Whether there was a program to hear it.
+    heard: bool,
 }
 
 /// A message that can still be answered.
@@ -180,6 +184,7 @@ impl Outside {
             question,
             reference: letter.reference(),
             line: line.into(),
+            heard: self.runs,
         });
         Ok(())
     }
@@ -203,17 +208,24 @@ impl Outside {
                 .collect(),
         };
         effects.tell_outside(HELLO, written(&hello)?)?;
-        for open in &self.open {
+        for open in &mut self.open {
             let start = format!("{{\"id\":{},", open.id);
             let line = open.line.as_text().unwrap_or_default();
-            let rest = line.strip_prefix(start.as_str()).unwrap_or("}");
-            effects.tell_outside(LINE, format!("{start}\"again\":true,{rest}"))?;
+            match line.strip_prefix(start.as_str()).filter(|_| open.heard) {
+                Some(rest) => {
+                    effects.tell_outside(LINE, format!("{start}\"again\":true,{rest}"))?
+                }
+                None => effects.tell_outside(LINE, line)?,
+            };
+            open.heard = true;
         }
+        self.runs = true;
         Ok(())
     }
 
     /// The program ended: what it was at goes back to who sent it, so that it is not what it fails at again.
     fn ended(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        self.runs = false;
         let how = letter.contents.as_text().unwrap_or("it ended");
         let Some(open) = self.open.pop_front() else {
             return Ok(());

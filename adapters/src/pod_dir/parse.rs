@@ -10,12 +10,12 @@ use super::error::PodError;
 use super::source::{Budget, Source};
 use super::{
     ArgumentSpec, ContactSpec, DESCRIPTION_BYTES_MAX, DecoderSpec, HOST, ModuleSpec, NestedSpec,
-    OutsideSpec, PATH_BYTES_MAX, PartSource, PartSpec, PatternCheck, PodDir, PurseSpec, RestartSpec, VCS_MAX,
-    is_name,
+    OutsideSpec, PATH_BYTES_MAX, PartSource, PartSpec, PatternCheck, PodDir, PurseSpec,
+    RestartSpec, VCS_MAX, is_name,
 };
 use crate::json::{Document, Entry, JsonError, Node, clip};
-use crate::outside::program::{self, Described};
 use crate::outside::Program;
+use crate::outside::program::{self, Described};
 use crate::parts;
 
 /// A field of an object, with an example of it.
@@ -343,11 +343,7 @@ impl Reader<'_> {
     }
 
     /// A program: its command, or an object that says more.
-    fn outside(
-        &mut self,
-        node: &Node<'_>,
-        source: &Source<'_>,
-    ) -> Result<OutsideSpec, PodError> {
+    fn outside(&mut self, node: &Node<'_>, source: &Source<'_>) -> Result<OutsideSpec, PodError> {
         let mut spec = OutsideSpec::default();
         if !node.is_object() {
             self.command(node, source, &mut spec)?;

@@ -136,7 +136,12 @@ impl<'a> WrittenOutside<'a> {
     fn of(spec: &'a OutsideSpec) -> Self {
         // What the command names comes along by itself.
         let named = |path: &&String| !spec.command.contains(path);
-        let files: Vec<_> = spec.files.keys().filter(named).map(String::as_str).collect();
+        let files: Vec<_> = spec
+            .files
+            .keys()
+            .filter(named)
+            .map(String::as_str)
+            .collect();
         let plain = spec.asks.is_nothing()
             && spec.timeout_ms.is_none()
             && spec.channels.is_empty()

@@ -1,6 +1,7 @@
 //! What a node answers, as far as the command line looks at it. Fields unknown here are passed over, so
 //! that a newer node can be looked at; `--json` shows them all.
 
+use medium::outside::ProgramView;
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
@@ -22,6 +23,9 @@ pub(crate) struct Born {
     /// Powers that its pod asks for and that nobody granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) withheld: Vec<String>,
+    /// The programs outside that it speaks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) programs: Vec<ProgramView>,
 }
 
 /// A message that was accepted, and its reply.

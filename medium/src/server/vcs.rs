@@ -136,7 +136,7 @@ async fn made(api: &Api, request: SpawnRequest) -> Result<Spawned, Refusal> {
         durable: api.data().is_some(),
         contents_bytes_max: api.0.config.contents_bytes_max,
     };
-    spawn::spawn(api.runtime(), api.beds(), policy, request).await
+    spawn::spawn(api.runtime(), api.beds(), api.programs(), policy, request).await
 }
 
 /// Whom a message is for: an id, a name, a path into a body; or a place in pods, whose VC is woken here if it is

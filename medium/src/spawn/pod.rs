@@ -10,8 +10,8 @@ use actors::runtime::Runtime;
 use adapters::outside::{Outside, Program};
 use adapters::parts;
 use adapters::pod_dir::{
-    ArgumentSpec, ContactSpec, Contents, DecoderSpec, JsonError, ModuleSpec, OutsideSpec, PartSource, PartSpec,
-    PodDir, PodError, PurseSpec, embedded, embedded_pod,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, JsonError, ModuleSpec, OutsideSpec,
+    PartSource, PartSpec, PodDir, PodError, PurseSpec, embedded, embedded_pod,
 };
 use bytes::Bytes;
 use genesis::id::{Digest, VcId};
@@ -282,8 +282,9 @@ impl Lift {
         for (path, contents) in spec.files {
             let bytes = self.take(&path, contents)?;
             let text = std::str::from_utf8(&bytes).map_err(|_| {
-                wrong(format!("`{path}` is not text"))
-                    .hint("let the program make it, or read it from a folder it is granted with `--read`")
+                wrong(format!("`{path}` is not text")).hint(
+                    "let the program make it, or read it from a folder it is granted with `--read`",
+                )
             })?;
             program.files.insert(path, text.to_owned());
         }

@@ -8,6 +8,7 @@ use data_encoding::BASE64;
 use genesis::purse::Coin;
 use serde::{Deserialize, Serialize};
 
+use crate::outside::{Granted, ProgramView};
 use crate::parts::WasmPart;
 
 /// A request for a VC.
@@ -44,6 +45,12 @@ pub struct SpawnRequest {
     /// Whom it may send to beside the contacts of its pod, by what it shall call them: id or name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contacts: BTreeMap<String, String>,
+    /// What the programs outside that it speaks for are granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Granted>,
+    /// The digest that its program must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
 }
 
 impl SpawnRequest {
@@ -60,6 +67,8 @@ impl SpawnRequest {
             own_actor: false,
             reshapers: Vec::new(),
             contacts: BTreeMap::new(),
+            outside: None,
+            expect: None,
         }
     }
 }
@@ -268,4 +277,7 @@ pub struct Spawned {
     pub name_taken: Option<String>,
     /// Powers that it, or a VC in its body, asks for and was not given.
     pub withheld: Vec<String>,
+    /// The programs outside that it and those in its body speak for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramView>,
 }

@@ -11,11 +11,12 @@ use genesis::power::Power;
 use genesis::refusal::{Code, Refusal};
 use medium::dormitory::is_place;
 use medium::name;
+use medium::outside::Granted;
 use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::part::{self, spawnable};
-use crate::cli::{Fork, PartAbout, Spawn};
+use crate::cli::{Fork, Outside, PartAbout, Spawn};
 use crate::client::Client;
 use crate::client::seen::Born;
 use crate::report::file_refused;
@@ -68,7 +69,28 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
             .map(|(name, vc)| (name, vc.into()));
         birth.insert("contacts".to_owned(), Value::Object(contacts.collect()));
     }
+    outside(options.outside, &mut birth)?;
     let born = client.spawn(&Value::Object(birth)).await?;
+    for program in &born.programs {
+        let command = program.command.join(" ");
+        let what = if command.is_empty() {
+            "a program that attaches itself"
+        } else {
+            &command
+        };
+        context.printer.note(&format!(
+            "program {} of {}: {what}",
+            program.digest, program.vc
+        ));
+        for may in &program.may {
+            context.printer.note(&format!("  {may}"));
+        }
+        for secret in &program.secrets {
+            context
+                .printer
+                .note(&format!("  is given the secret {secret}"));
+        }
+    }
     if let Some(name) = &born.name_taken {
         context.printer.note(&format!(
             "another VC is called `{name}`: this one has no name; `--name` gives it one"
@@ -94,6 +116,41 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
         context.printer.note(&note);
     }
     print(context, &born)
+}
+
+/// What its program is granted; secrets are taken from the environment, by name.
+fn outside(options: Outside, birth: &mut Map<String, Value>) -> Result<(), Refusal> {
+    let Outside {
+        network,
+        tcp,
+        read,
+        secret,
+        trust_native,
+        expect,
+    } = options;
+    if let Some(expect) = expect {
+        birth.insert("expect".to_owned(), expect.into());
+    }
+    let mut granted = Granted {
+        network,
+        tcp,
+        read,
+        trust_native,
+        ..Granted::default()
+    };
+    for name in secret {
+        let value = std::env::var(&name).map_err(|error| {
+            let what = format!("the secret `{name}` is not in the environment: {error}");
+            Refusal::new(Code::Unknown, what).hint(format!("`{name}=... medium spawn ...` sets it"))
+        })?;
+        granted.secrets.insert(name, value);
+    }
+    if granted != Granted::default() {
+        let granted = serde_json::to_value(granted)
+            .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+        birth.insert("outside".to_owned(), granted);
+    }
+    Ok(())
 }
 
 /// Which powers the parts of a VC need that nobody asked for, and so nobody withheld.

@@ -1,0 +1,108 @@
+//! The programs outside that a birth brings with it: looked at before it, begun after it.
+
+use actors::behaviour::Behaviour;
+use actors::birth::{Birth, CodeBirth};
+use actors::runtime::Runtime;
+use adapters::outside::{Outside, Program};
+use genesis::id::VcId;
+use genesis::refusal::{Code, Refusal};
+
+use crate::outside::{Granted, ProgramView, Programs};
+
+/// A program, where in the birth it is, and what it may do.
+pub(super) struct Planned {
+    /// The names that lead to its VC, from that which is born.
+    path: Vec<String>,
+    program: Program,
+    may: Vec<String>,
+}
+
+/// Looks at all programs of a birth: whether each may have what it asks for, and can be run.
+///
+/// # Errors
+/// [`Refusal`] says which program asks for what, or is another one than was expected.
+pub(super) fn plan(
+    programs: &Programs,
+    birth: &Birth,
+    granted: &Granted,
+    expect: Option<&str>,
+) -> Result<Vec<Planned>, Refusal> {
+    let mut found = Vec::new();
+    collect(birth, &mut Vec::new(), &mut found)?;
+    if let Some(expect) = expect {
+        let digests: Vec<_> = found
+            .iter()
+            .map(|(_, _, program)| program.digest().to_string())
+            .collect();
+        if !digests.iter().any(|digest| digest == expect) {
+            let name = birth.name.as_deref().unwrap_or("it");
+            let has = match digests.as_slice() {
+                [] => "speaks for no program".to_owned(),
+                digests => format!("is program {}", digests.join(", ")),
+            };
+            let what = format!("`{name}` {has}, not {expect}: it is another one of the same name");
+            return Err(Refusal::new(Code::Denied, what).hint(
+                "compare the two before you trust it; without `--expect` any program is taken",
+            ));
+        }
+    }
+    let plan = |(path, name, program): (Vec<String>, String, Program)| {
+        let may = programs.plan(&name, &program, granted)?;
+        Ok(Planned { path, program, may })
+    };
+    found.into_iter().map(plan).collect()
+}
+
+fn collect(
+    birth: &Birth,
+    path: &mut Vec<String>,
+    found: &mut Vec<(Vec<String>, String, Program)>,
+) -> Result<(), Refusal> {
+    for part in &birth.parts {
+        match &part.code {
+            CodeBirth::Native { name, argument, .. } if name == Outside::NAME => {
+                let program = Program::read(argument)
+                    .map_err(|error| Refusal::new(Code::Malformed, error.to_string()))?;
+                let name = path.last().or(birth.name.as_ref());
+                let name = name.map_or("it", String::as_str).to_owned();
+                found.push((path.clone(), name, program));
+            }
+            CodeBirth::Computer(inner) => {
+                path.push(part.role.clone().unwrap_or_default());
+                collect(inner, path, found)?;
+                path.pop();
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Begins the programs of a VC that was born.
+pub(super) async fn begin(
+    runtime: &Runtime,
+    programs: &Programs,
+    id: VcId,
+    plans: Vec<Planned>,
+    granted: &Granted,
+) -> Result<Vec<ProgramView>, Refusal> {
+    let mut views = Vec::with_capacity(plans.len());
+    for planned in plans {
+        let mut address = id.to_string();
+        for step in &planned.path {
+            address.push('/');
+            address.push_str(step);
+        }
+        let vc = runtime.resolve(&address).await?;
+        programs.grant(vc, granted)?;
+        programs.start(vc);
+        views.push(ProgramView {
+            vc: vc.to_string(),
+            digest: planned.program.digest().to_string(),
+            command: planned.program.command,
+            may: planned.may,
+            secrets: planned.program.asks.secrets,
+        });
+    }
+    Ok(views)
+}
