@@ -164,6 +164,12 @@ pub(crate) enum Verb {
         medium persist ./my-recipe --public\n  medium spawn \"$(medium persist ./my-pod)\""
     )]
     Persist(Persist),
+    /// Print where a program that already runs attaches itself to a VC, with its token
+    #[command(
+        after_long_help = "The VC's `vc.json` says `\"outside\": {}`, without a command. The program opens the WebSocket and \
+        speaks the lines of docs/outside.md.\n\nExamples:\n  medium attach desk"
+    )]
+    Attach(Attach),
     /// Play a VC that is a CHIP-8 console
     #[command(
         after_long_help = "Keys: 1234, qwer, asdf and zxcv are the sixteen keys; Esc, Q or Ctrl-C ends.\n\nExamples:\n  \
@@ -343,6 +349,13 @@ pub(crate) struct Spawn {
     /// What the program outside is granted that it speaks for
     #[command(flatten)]
     pub(crate) outside: Outside,
+}
+
+/// `attach`.
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// Which VC: an id, a name, or a path into a body
+    pub(crate) vc: String,
 }
 
 /// What a program outside is granted.

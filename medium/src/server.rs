@@ -50,6 +50,7 @@ mod life;
 mod listener;
 mod messages;
 mod modules;
+mod outside;
 mod pods;
 mod replies;
 mod reshape;
@@ -349,6 +350,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/vcs/{vc}/internalize", reshape::internalize),
         Route::post("/v1/vcs/{vc}/upgrade", reshape::upgrade),
         Route::post("/v1/vcs/{vc}/messages", messages::send),
+        Route::get("/v1/vcs/{vc}/outside", outside::socket),
+        Route::post("/v1/vcs/{vc}/outside", outside::way),
         Route::post("/v1/contents", contents::store),
         Route::put("/v1/contents", contents::store),
         Route::post("/v1/contents/sweep", contents::sweep),

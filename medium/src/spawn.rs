@@ -29,10 +29,10 @@ use crate::outside::Programs;
 use crate::stripped::{Stripped, whereabouts};
 
 mod pod;
-mod program;
+pub(crate) mod program;
 mod request;
 
-pub use pod::PARTS_BYTES_MAX;
+pub use pod::{PARTS_BYTES_MAX, program_of};
 pub use request::{Source, SpawnRequest, Spawned};
 
 use pod::{lift_pod, open_embedded, read_pod};

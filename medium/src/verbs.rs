@@ -7,6 +7,7 @@ use crate::client::{Client, found};
 use crate::demo;
 use crate::printer::Printer;
 
+mod attach;
 mod body;
 mod console;
 mod doctor;
@@ -90,6 +91,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Strip(options) => body::strip(context, &options).await,
         Verb::Internalize(options) => body::internalize(context, &options).await,
         Verb::Upgrade(options) => body::upgrade(context, &options).await,
+        Verb::Attach(options) => attach::attach(context, &options).await,
         Verb::Console(options) => console::console(context, &options).await,
         Verb::Pod(options) => pod::pod(context, options.kind).await,
         Verb::Recipe(options) => recipe::recipe(context, options.kind).await,

@@ -383,12 +383,14 @@ impl Work {
         let Some(running) = self.running.take() else {
             return;
         };
+        let was_ended = running.why.is_some();
         let how = running.why.unwrap_or(how);
         if how.is_empty() {
             // It is wanted anew: nothing is wrong with it.
             return self.start(me).await;
         }
-        if attached {
+        if attached && !was_ended {
+            // What it had not done with waits until somebody attaches again.
             let _ = self.mouth.runtime.note(self.vc, how).await;
             return;
         }
@@ -405,7 +407,11 @@ impl Work {
         {
             return; // The VC has stopped.
         }
-        self.failed(me, how).await;
+        if attached {
+            let _ = self.mouth.runtime.note(self.vc, how).await;
+        } else {
+            self.failed(me, how).await;
+        }
     }
 
     /// A fault, under the VC's rule of restarts.

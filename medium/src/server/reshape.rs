@@ -4,19 +4,24 @@ use axum::Json as Answered;
 use axum::extract::State;
 use bytes::Bytes;
 use data_encoding::BASE64;
-use genesis::id::MessageId;
+use genesis::id::{MessageId, VcId};
 use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::refusal::{Code, Refusal};
 use serde::Deserialize;
 
+use actors::behaviour::Behaviour;
 use actors::birth::{CodeBirth, PartBirth};
 use actors::runtime::Runtime;
 use actors::view::{Consent, Reshaped, Stripped, Trial};
 
+use adapters::outside::{Outside, Program};
+
 use super::Api;
 use super::extract::{Json, Vc, message_id};
 use super::failure::{Answer, malformed};
+use crate::outside::Granted;
 use crate::parts::WasmPart;
+use crate::spawn::program;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,9 +50,39 @@ pub(super) struct PartRequest {
     base64: Option<String>,
     decoder: Option<String>,
     message: Option<String>,
+    /// What a program outside is granted, instead of what it was.
+    outside: Option<Granted>,
+    /// The digest that a program must have.
+    expect: Option<String>,
 }
 
+/// A program that comes into a body: what it is granted from then on.
+struct Cleared(Option<Granted>);
+
 impl PartRequest {
+    /// Looks at a program that would come into a body: whether it may have what it asks for.
+    async fn clear(&mut self, api: &Api, id: VcId) -> Result<Option<Cleared>, Refusal> {
+        let (granted, expect) = (self.outside.take(), self.expect.take());
+        if self.native.as_deref() != Some(Outside::NAME) {
+            if granted.is_some() || expect.is_some() {
+                return Err(malformed("`outside` and `expect` belong to the part `outside`"));
+            }
+            return Ok(None);
+        }
+        let argument = self.argument.as_deref().unwrap_or_default();
+        let program = Program::read(argument.as_bytes())
+            .map_err(|error| malformed(format!("`argument`: {error}")))?;
+        let name = api.runtime().show(id).await?.summary.name;
+        let name = name.unwrap_or_else(|| id.to_string());
+        program::is_expected(&name, &[&program], expect.as_deref())?;
+        let has = match &granted {
+            Some(granted) => granted.clone(),
+            None => api.programs().granted(id)?,
+        };
+        api.programs().plan(&name, &program, &has)?;
+        Ok(Some(Cleared(granted)))
+    }
+
     async fn part(self, role: Option<String>, runtime: &Runtime) -> Result<Part, Refusal> {
         let Self {
             native,
@@ -58,6 +93,7 @@ impl PartRequest {
             base64,
             decoder,
             message,
+            ..
         } = self;
         if native.is_none() && version.is_some() {
             return Err(malformed("`version` belongs to `native`"));
@@ -133,8 +169,9 @@ pub(super) struct TryRequest {
 pub(super) async fn attempt(
     State(api): State<Api>,
     Vc(id): Vc,
-    Json(request): Json<TryRequest>,
+    Json(mut request): Json<TryRequest>,
 ) -> Answer<Answered<Trial>> {
+    request.part.clear(&api, id).await?;
     let Part::New(part) = request.part.part(request.role, api.runtime()).await? else {
         return Err(
             malformed("a stripped part is tried when it is internalized")
@@ -172,8 +209,9 @@ fn consent(by_override: bool, replay: Option<u32>) -> Result<Consent, Refusal> {
 pub(super) async fn internalize(
     State(api): State<Api>,
     Vc(id): Vc,
-    Json(request): Json<InternalizeRequest>,
+    Json(mut request): Json<InternalizeRequest>,
 ) -> Answer<Answered<Reshaped>> {
+    let cleared = request.part.clear(&api, id).await?;
     let consent = consent(request.r#override, request.replay)?;
     let named = request.role.is_some();
     let done = match request.part.part(request.role, api.runtime()).await? {
@@ -183,6 +221,7 @@ pub(super) async fn internalize(
         }
         Part::Stripped(message) => api.runtime().adopt(id, message, consent).await?,
     };
+    begin(&api, id, cleared)?;
     Ok(Answered(done))
 }
 
@@ -201,8 +240,9 @@ pub(super) struct UpgradeRequest {
 pub(super) async fn upgrade(
     State(api): State<Api>,
     Vc(id): Vc,
-    Json(request): Json<UpgradeRequest>,
+    Json(mut request): Json<UpgradeRequest>,
 ) -> Answer<Answered<Reshaped>> {
+    let cleared = request.part.clear(&api, id).await?;
     let Part::New(part) = request.part.part(request.role, api.runtime()).await? else {
         return Err(malformed("a stripped part cannot replace another")
             .hint("internalize it, and strip the old one")
@@ -210,5 +250,18 @@ pub(super) async fn upgrade(
     };
     let consent = consent(request.r#override, request.replay)?;
     let upgraded = api.runtime().upgrade(id, request.occurrence, part, consent);
-    Ok(Answered(upgraded.await?))
+    let upgraded = upgraded.await?;
+    begin(&api, id, cleared)?;
+    Ok(Answered(upgraded))
+}
+
+/// Starts the program that has come into a body.
+fn begin(api: &Api, id: VcId, cleared: Option<Cleared>) -> Result<(), Refusal> {
+    if let Some(Cleared(granted)) = cleared {
+        if let Some(granted) = granted {
+            api.programs().grant(id, &granted)?;
+        }
+        api.programs().restart(id);
+    }
+    Ok(())
 }

@@ -271,24 +271,7 @@ impl Lift {
 
     /// The part that speaks for a program, with all its files.
     fn outside(&mut self, pod: &str, spec: OutsideSpec) -> Result<PartBirth, Refusal> {
-        let wrong = |what: String| Refusal::new(Code::Malformed, what).who(pod);
-        let mut program = Program {
-            command: spec.command,
-            files: BTreeMap::new(),
-            asks: spec.asks,
-            timeout_ms: spec.timeout_ms,
-            channels: spec.channels,
-        };
-        for (path, contents) in spec.files {
-            let bytes = self.take(&path, contents)?;
-            let text = std::str::from_utf8(&bytes).map_err(|_| {
-                wrong(format!("`{path}` is not text")).hint(
-                    "let the program make it, or read it from a folder it is granted with `--read`",
-                )
-            })?;
-            program.files.insert(path, text.to_owned());
-        }
-        program.check().map_err(|error| wrong(error.to_string()))?;
+        let program = program_of(pod, spec, |path, contents| self.take(path, contents))?;
         Ok(PartBirth {
             role: None,
             code: CodeBirth::Native {
@@ -354,6 +337,36 @@ impl Lift {
         }
         Ok(bytes.into())
     }
+}
+
+/// The program that a pod directory describes.
+///
+/// # Errors
+/// [`Refusal`]: a file is no text or cannot be read, or the program is none.
+pub fn program_of(
+    pod: &str,
+    spec: OutsideSpec,
+    mut read: impl FnMut(&str, Contents) -> Result<Bytes, Refusal>,
+) -> Result<Program, Refusal> {
+    let wrong = |what: String| Refusal::new(Code::Malformed, what).who(pod);
+    let mut program = Program {
+        command: spec.command,
+        files: BTreeMap::new(),
+        asks: spec.asks,
+        timeout_ms: spec.timeout_ms,
+        channels: spec.channels,
+    };
+    for (path, contents) in spec.files {
+        let bytes = read(&path, contents)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            wrong(format!("`{path}` is not text")).hint(
+                "let the program make it, or read it from a folder that it is granted with `--read`",
+            )
+        })?;
+        program.files.insert(path, text.to_owned());
+    }
+    program.check().map_err(|error| wrong(error.to_string()))?;
+    Ok(program)
 }
 
 fn purse_of(spec: PurseSpec) -> Purse {

@@ -29,28 +29,36 @@ pub(super) fn plan(
 ) -> Result<Vec<Planned>, Refusal> {
     let mut found = Vec::new();
     collect(birth, &mut Vec::new(), &mut found)?;
-    if let Some(expect) = expect {
-        let digests: Vec<_> = found
-            .iter()
-            .map(|(_, _, program)| program.digest().to_string())
-            .collect();
-        if !digests.iter().any(|digest| digest == expect) {
-            let name = birth.name.as_deref().unwrap_or("it");
-            let has = match digests.as_slice() {
-                [] => "speaks for no program".to_owned(),
-                digests => format!("is program {}", digests.join(", ")),
-            };
-            let what = format!("`{name}` {has}, not {expect}: it is another one of the same name");
-            return Err(Refusal::new(Code::Denied, what).hint(
-                "compare the two before you trust it; without `--expect` any program is taken",
-            ));
-        }
-    }
+    let all: Vec<_> = found.iter().map(|(_, _, program)| program).collect();
+    is_expected(birth.name.as_deref().unwrap_or("it"), &all, expect)?;
     let plan = |(path, name, program): (Vec<String>, String, Program)| {
         let may = programs.plan(&name, &program, granted)?;
         Ok(Planned { path, program, may })
     };
     found.into_iter().map(plan).collect()
+}
+
+/// Whether a program is the one that was meant: another of the same name is refused.
+///
+/// # Errors
+/// [`Code::Denied`].
+pub(crate) fn is_expected(
+    name: &str,
+    programs: &[&Program],
+    expect: Option<&str>,
+) -> Result<(), Refusal> {
+    let Some(expect) = expect else { return Ok(()) };
+    let digests: Vec<_> = programs.iter().map(|program| program.digest().to_string()).collect();
+    if digests.iter().any(|digest| digest == expect) {
+        return Ok(());
+    }
+    let has = match digests.as_slice() {
+        [] => "speaks for no program".to_owned(),
+        digests => format!("is program {}", digests.join(", ")),
+    };
+    let what = format!("`{name}` {has}, not {expect}: it is another one of the same name");
+    Err(Refusal::new(Code::Denied, what)
+        .hint("compare the two before you trust it; without `--expect` any program is taken"))
 }
 
 fn collect(

@@ -68,7 +68,10 @@ async fn body(
     options: &PartOptions,
 ) -> Result<Map<String, Value>> {
     let mut body = Map::new();
-    let part = described(&context.client()?, part, &options.about).await?;
+    let mut part = described(&context.client()?, part, &options.about).await?;
+    if let Some(part) = part.as_object_mut() {
+        super::spawn::outside(&options.outside, part)?;
+    }
     body.insert("part".to_owned(), part);
     if let Some(role) = role {
         body.insert("role".to_owned(), role.into());

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use actors::behaviour::Behaviour;
+use adapters::outside::Outside;
 use adapters::parts;
+use adapters::pod_dir::{Contents, PodDir};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use genesis::limits::{CONTENTS_INLINE_MAX, MODULE_TRUSTED_BYTES_MAX};
 use genesis::refusal::{Code, Refusal};
+use medium::spawn::program_of;
 use serde_json::{Map, Value, json};
 
 use crate::cli::PartAbout;
@@ -50,6 +54,7 @@ impl FileKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Named<'a> {
     Message,
+    Directory(&'a Path),
     File(&'a Path, FileKind),
     BuiltIn,
     Native,
@@ -61,6 +66,8 @@ fn named(part: &str) -> Result<Named<'_>, Refusal> {
     let kind = FileKind::of(path);
     if part.starts_with("msg:") {
         Ok(Named::Message)
+    } else if path.is_dir() {
+        Ok(Named::Directory(path))
     } else if path.is_file() {
         Ok(Named::File(path, kind))
     } else if part.contains('/') || kind != FileKind::Other {
@@ -85,6 +92,7 @@ pub(super) async fn described(
     check_about(part, named, about)?;
     match named {
         Named::Message => Ok(json!({ "message": part })),
+        Named::Directory(path) => program(path),
         Named::File(path, FileKind::Other) => {
             let bytes = small_file(path)?;
             let mut described = json!({ "base64": BASE64.encode(&bytes) });
@@ -101,6 +109,32 @@ pub(super) async fn described(
             Ok(json!({ "native": part, "argument": argument }))
         }
     }
+}
+
+/// The program outside that a pod directory describes, as the part that speaks for it.
+fn program(path: &Path) -> Result<Value, Refusal> {
+    let shown = path.display().to_string();
+    let pod = PodDir::read(path).map_err(|error| {
+        Refusal::new(Code::Malformed, error.to_string())
+            .who(&shown)
+            .hint(error.hint())
+    })?;
+    let Some(spec) = pod.outside else {
+        let what = format!("`{shown}` is a pod directory, and speaks for no program outside");
+        return Err(Refusal::new(Code::Malformed, what).who(&shown).hint(
+            "name the file of the part; a directory is a part where its `vc.json` says `outside`",
+        ));
+    };
+    let program = program_of(&pod.name, spec, |path, contents| match contents {
+        Contents::Inline(bytes) => Ok(bytes),
+        Contents::OnDisk { path: file, .. } => {
+            std::fs::read(&file).map(Bytes::from).map_err(|error| {
+                Refusal::new(Code::Io, format!("{}: {error}", file.display())).who(path)
+            })
+        }
+    })?;
+    let argument = String::from_utf8_lossy(&program.to_argument()).into_owned();
+    Ok(json!({ "native": Outside::NAME, "argument": argument }))
 }
 
 /// Sandboxed code and its argument, as the API takes it.

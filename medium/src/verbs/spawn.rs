@@ -69,7 +69,7 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
             .map(|(name, vc)| (name, vc.into()));
         birth.insert("contacts".to_owned(), Value::Object(contacts.collect()));
     }
-    outside(options.outside, &mut birth)?;
+    outside(&options.outside, &mut birth)?;
     let born = client.spawn(&Value::Object(birth)).await?;
     for program in &born.programs {
         let command = program.command.join(" ");
@@ -119,7 +119,10 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
 }
 
 /// What its program is granted; secrets are taken from the environment, by name.
-fn outside(options: Outside, birth: &mut Map<String, Value>) -> Result<(), Refusal> {
+pub(super) fn outside(
+    options: &Outside,
+    birth: &mut Map<String, Value>,
+) -> Result<(), Refusal> {
     let Outside {
         network,
         tcp,
@@ -129,21 +132,21 @@ fn outside(options: Outside, birth: &mut Map<String, Value>) -> Result<(), Refus
         expect,
     } = options;
     if let Some(expect) = expect {
-        birth.insert("expect".to_owned(), expect.into());
+        birth.insert("expect".to_owned(), expect.as_str().into());
     }
     let mut granted = Granted {
-        network,
-        tcp,
-        read,
-        trust_native,
+        network: *network,
+        tcp: tcp.clone(),
+        read: read.clone(),
+        trust_native: *trust_native,
         ..Granted::default()
     };
     for name in secret {
-        let value = std::env::var(&name).map_err(|error| {
+        let value = std::env::var(name).map_err(|error| {
             let what = format!("the secret `{name}` is not in the environment: {error}");
             Refusal::new(Code::Unknown, what).hint(format!("`{name}=... medium spawn ...` sets it"))
         })?;
-        granted.secrets.insert(name, value);
+        granted.secrets.insert(name.clone(), value);
     }
     if granted != Granted::default() {
         let granted = serde_json::to_value(granted)
