@@ -21,14 +21,22 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Counts now. Who begins or ends meanwhile may be missed: it is taken again and again.
+    /// Counts all of them now. Who begins or ends meanwhile may be missed: it is taken again and again.
     pub(super) fn take() -> Self {
+        Self::take_beyond(u64::MAX)
+    }
+
+    /// Counts until there are more processes and threads than this: how many more matters to nobody, and those who
+    /// fork are faster than who counts.
+    pub(super) fn take_beyond(tasks: u64) -> Self {
         let mut census = Self::default();
         let family = Family::look();
         let mut known = BTreeSet::new();
         let mut next = family.children("self");
         let mut ticks = Stat::read("self").map_or(0, |own| own.ended_ticks);
-        while let Some(pid) = next.pop() {
+        while census.tasks <= tasks
+            && let Some(pid) = next.pop()
+        {
             if !known.insert(pid) {
                 continue;
             }

@@ -94,6 +94,7 @@ fn prepare(order: &Order, hears: &UnixStream) -> Result<(), Refused> {
         view::enter(&places).map_err(|error| Refused::NoView(format!("its view: {error}")))?;
         chdir(&order.directory).map_err(|error| Refused::io("the job's directory", error))?;
     }
+    limit_tasks(order)?;
     drop_privileges()
         .map_err(|error| no_cage(format!("privileges cannot be given up: {error}")))?;
     // A module is confined by its engine already; this is a second wall, where there is one.
@@ -115,8 +116,7 @@ fn limit(order: &Order) -> Result<(), Refused> {
         Cage::Wasi => limits.memory_bytes.saturating_add(ENGINE_BYTES),
         Cage::Os | Cage::None => limits.memory_bytes,
     };
-    let user = getuid();
-    let mut bounds = vec![
+    let bounds = [
         // One second later it is killed.
         (Resource::Cpu, limits.cpu_s, limits.cpu_s.saturating_add(1)),
         // Not its address space: many programs reserve more of it than they ever use.
@@ -125,20 +125,39 @@ fn limit(order: &Order) -> Result<(), Refused> {
         (Resource::Core, 0, 0),
         (Resource::Nofile, FILES_MAX, FILES_MAX),
     ];
-    if !user.is_root() && order.cage == Cage::Os {
-        // Counted over all that this user runs; it stops a job that forks faster than it is counted.
-        let tasks = census::tasks_of_user(user.as_raw()) + u64::from(limits.processes);
-        bounds.push((Resource::Nproc, tasks, tasks));
+    let bounded = bounds.into_iter();
+    bounded
+        .map(|(resource, soft, hard)| bound(resource, soft, hard))
+        .collect()
+}
+
+/// The bound on processes and threads, which stops a job that forks faster than it is counted. The superuser has none.
+fn limit_tasks(order: &Order) -> Result<(), Refused> {
+    let user = getuid();
+    if user.is_root() || order.cage != Cage::Os {
+        return Ok(());
     }
-    for (resource, soft, hard) in bounds {
-        let hard_now = getrlimit(resource).maximum.unwrap_or(u64::MAX);
-        let limit = Rlimit {
-            current: Some(soft.min(hard_now)),
-            maximum: Some(hard.min(hard_now)),
-        };
-        setrlimit(resource, limit).map_err(|error| Refused::io("its limits", error))?;
-    }
-    Ok(())
+    let own = u64::from(order.limits.processes);
+    // With a view it is a user of a namespace of its own, who is counted there, from the first. Without, all that its
+    // user runs counts: now, and whatever that may be later.
+    let others = if order.view {
+        0
+    } else {
+        census::tasks_of_user(user.as_raw())
+    };
+    // One more than it may have: who counts sees that it is beyond, and ends it.
+    let tasks = others + own + 1;
+    bound(Resource::Nproc, tasks, tasks)
+}
+
+/// Has the kernel hold a bound, or a tighter one that it holds already.
+fn bound(resource: Resource, soft: u64, hard: u64) -> Result<(), Refused> {
+    let hard_now = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let limit = Rlimit {
+        current: Some(soft.min(hard_now)),
+        maximum: Some(hard.min(hard_now)),
+    };
+    setrlimit(resource, limit).map_err(|error| Refused::io("its limits", error))
 }
 
 /// Gives up every privilege of the superuser, and all ways of gaining any.

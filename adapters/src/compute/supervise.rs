@@ -17,8 +17,8 @@ use std::time::Duration;
 use fs_err as fs;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, pidfd_open,
-    set_child_subreaper, wait,
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpriority_process, getuid, kill_process,
+    kill_process_group, pidfd_open, set_child_subreaper, setpriority_process, wait,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -30,8 +30,14 @@ use super::{Cage, End, Limits, confine};
 
 /// How often a job is counted.
 const TICK: Duration = Duration::from_millis(50);
+/// How often one is counted that has more processes than before.
+const TICK_MIN: Duration = Duration::from_millis(5);
 /// How often one that is talked to, and does nothing, is counted at least: there may be many that wait.
 const TICK_MAX: Duration = Duration::from_millis(400);
+/// The same where the kernel does not bound the number of processes, because they are the superuser's.
+const TICK_MAX_ROOT: Duration = Duration::from_millis(100);
+/// How far the process that watches is ahead of those it watches, where it may be.
+const AHEAD: i32 = -15;
 /// The last argument of the process that watches, and of the one that becomes the job.
 pub(super) const WATCH: &str = "watch";
 const BECOME: &str = "become";
@@ -82,8 +88,10 @@ fn watched(
     let (job, cause, took, told) = loop {
         let began = now();
         let mut job = Job::start(&order, talks.take())?;
+        let ahead = Ahead::get();
         let cause = job.wait(control, &order.limits, began);
         job.end_all();
+        drop(ahead);
         let told = job.told(control);
         // Nothing of it ran yet.
         if !matches!(told, Some(Told::Refused(Refused::NoView(_)))) {
@@ -197,6 +205,11 @@ impl Job {
     fn wait(&mut self, control: &UnixStream, limits: &Limits, began: Duration) -> Option<End> {
         let is_talked_to = self.talks.is_some();
         let mut counted = began;
+        let tick_max = if getuid().is_root() {
+            TICK_MAX_ROOT
+        } else {
+            TICK_MAX
+        };
         let mut pause = TICK;
         let mut census = Census::default();
         loop {
@@ -214,12 +227,18 @@ impl Job {
             }
             if now.saturating_sub(counted) >= pause {
                 counted = now;
-                let before = std::mem::replace(&mut census, Census::take());
+                let now = Census::take_beyond(limits.processes.into());
+                let before = std::mem::replace(&mut census, now);
                 if let Some(limit) = beyond(limits, &census) {
                     return Some(limit);
                 }
-                let waits = is_talked_to && census.is_as_busy_as(&before);
-                pause = if waits { TICK_MAX.min(2 * pause) } else { TICK };
+                pause = if census.tasks > before.tasks {
+                    TICK_MIN
+                } else if is_talked_to && census.is_as_busy_as(&before) {
+                    tick_max.min(2 * pause.max(TICK))
+                } else {
+                    TICK
+                };
             }
         }
     }
@@ -332,6 +351,27 @@ fn beyond(limits: &Limits, census: &Census) -> Option<End> {
         }
     }
     None
+}
+
+/// Runs before those it watches, as long as this lives: of a thousand that fork and one that counts, each would else get
+/// the same share of the machine. Only the superuser may, whose processes are the ones that nothing else bounds.
+struct Ahead {
+    before: i32,
+}
+
+impl Ahead {
+    fn get() -> Option<Self> {
+        let before = getpriority_process(None).ok()?;
+        setpriority_process(None, before.min(AHEAD)).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        // To go back is everybody's right.
+        let _ = setpriority_process(None, self.before);
+    }
 }
 
 /// A folder for temporary files, in the job's directory, for as long as it runs.
