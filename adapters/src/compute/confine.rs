@@ -125,10 +125,10 @@ fn limit(order: &Order) -> Result<(), Refused> {
         (Resource::Core, 0, 0),
         (Resource::Nofile, FILES_MAX, FILES_MAX),
     ];
-    let bounded = bounds.into_iter();
-    bounded
-        .map(|(resource, soft, hard)| bound(resource, soft, hard))
-        .collect()
+    for (resource, soft, hard) in bounds {
+        bound(resource, soft, hard)?;
+    }
+    Ok(())
 }
 
 /// The bound on processes and threads, which stops a job that forks faster than it is counted. The superuser has none.

@@ -120,7 +120,9 @@ pub(super) fn find_command(
         return Ok(Found { path, needs: None });
     }
     let owners = if cage == Cage::Os { path } else { &[] };
-    let found = owners.iter().map(|folder| folder.join(program));
+    // A folder that depends on where this process happens to be is nobody's choice.
+    let found = owners.iter().filter(|folder| folder.is_absolute());
+    let found = found.map(|folder| folder.join(program));
     let mut script = None;
     for path in found.filter(is_there) {
         let real = resolve(program, &path)?;
@@ -135,14 +137,17 @@ pub(super) fn find_command(
     let folders: Vec<_> = (folders.iter().chain(owners))
         .map(|folder| folder.display().to_string())
         .collect();
-    let mut why = format!("it is in none of {}", folders.join(", "));
-    if let Some(script) = script {
-        why += &format!(
+    let script = script.map(|script| {
+        format!(
             "; {} is a script, which may run anything: allow the folder of the program that is meant",
             script.display()
-        );
-    }
-    Err(refused(why))
+        )
+    });
+    Err(refused(format!(
+        "it is in none of {}{}",
+        folders.join(", "),
+        script.unwrap_or_default()
+    )))
 }
 
 /// Whether a file is run by another program, which is named in it.

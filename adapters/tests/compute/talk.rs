@@ -11,10 +11,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::ring::{AS_PROBE, PROBE, Ring, Test, local, text};
+use crate::wasi;
 
 pub(crate) const TESTS: &[Test] = &[
     ("lines_go_both_ways", lines_go_both_ways),
     ("languages_talk", languages_talk),
+    ("a_module_talks", a_module_talks),
     ("a_talk_ends_with_its_input", a_talk_ends_with_its_input),
     ("what_does_not_begin_is_said", what_does_not_begin_is_said),
     ("a_talk_is_killed_with_all", a_talk_is_killed_with_all),
@@ -171,6 +173,30 @@ fn languages_talk() {
             echoes(open(&ring, &[language, file]), 10_000);
         }
     }
+}
+
+fn a_module_talks() {
+    let ring = Ring::new();
+    wasi::twice(&ring);
+    let mut line = open(&ring, &["job.wasm"]);
+    assert_eq!(line.plan.cage, Cage::Wasi);
+    let says = "has no network, starts no processes, reads what is sent to it";
+    assert!(line.plan.may.iter().any(|may| may == says));
+    for at in 0..100 {
+        let word = at.to_string();
+        line.say(&word);
+        assert_eq!([line.hear(), line.hear()], [word.clone(), word]);
+    }
+    assert_eq!(line.end().0, End::Exit(7));
+    // One that waits is ended as any other.
+    let mut line = open(&ring, &["job.wasm"]);
+    line.say("x");
+    assert_eq!(line.hear(), "x");
+    line.leash.kill();
+    assert_eq!(line.leash.wait().unwrap().end, End::Stopped);
+    fs::write(ring.directory().join("job.wasm"), b"\0asm\x01\0\0\0bad").unwrap();
+    let error = local().talk(&ring.job(&["job.wasm"])).unwrap_err();
+    assert!(matches!(error, ComputeError::Module { .. }), "{error}");
 }
 
 fn a_talk_ends_with_its_input() {

@@ -44,6 +44,20 @@ const IMPORTS: &str = r#"
   (drop (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))
 "#;
 
+/// Puts a module that says everything twice that it is told.
+pub(crate) fn twice(ring: &Ring) {
+    let once = "(call $print (i32.const 1) (i32.const 2048) (i32.load (i32.const 24)))";
+    let code = format!(
+        "(i32.store (i32.const 16) (i32.const 2048)) (i32.store (i32.const 20) (i32.const 4096))
+        (block $end (loop $more
+          (drop (call $fd_read (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 24)))
+          (br_if $end (i32.eqz (i32.load (i32.const 24))))
+          {once} {once} (br $more)))
+        (call $proc_exit (i32.const 7))"
+    );
+    module(ring, "", &code);
+}
+
 /// Puts a module into the job's directory whose `_start` is this code, with `text` at 1,024 of its memory.
 fn module(ring: &Ring, text: &str, code: &str) {
     let data = text
