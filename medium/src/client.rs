@@ -366,6 +366,14 @@ impl Client {
         self.post(&["v1", "vcs", vc, verb], &json!({})).await
     }
 
+    /// How a program attaches itself to a VC.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn attach(&self, vc: &str) -> Result<Value, Refusal> {
+        self.post(&["v1", "vcs", vc, "outside"], &json!({})).await
+    }
+
     /// Leaves a VC to the pod that has its image.
     ///
     /// # Errors

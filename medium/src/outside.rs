@@ -22,7 +22,7 @@ use actors::behaviour::Behaviour;
 use actors::outside::{Outside, Told};
 use actors::runtime::Runtime;
 use actors::view::Fate;
-use adapters::compute::{Allowed, Compute, ComputeError, Job, Limits, Local, Plan};
+use adapters::compute::{Allowed, ComputeError, Job, Limits, Local, Plan};
 use adapters::outside::{Outside as Speaker, Program};
 use dashmap::DashMap;
 use genesis::id::{Digest, VcId};
@@ -136,6 +136,46 @@ impl Programs {
     /// What a program is granted.
     pub(crate) fn granted(&self, vc: VcId) -> Result<Granted, Refusal> {
         Granted::read(&self.0.folder, vc)
+    }
+
+    /// Leaves nothing of a program whose VC was removed.
+    pub(crate) fn removed(&self, vc: VcId) {
+        granted::forget(&self.0.folder, vc);
+    }
+
+    /// Starts the program of a fork, granted what that of the forked one is.
+    pub(crate) async fn forked(&self, from: VcId, vc: VcId) -> Result<(), Refusal> {
+        let Some(runtime) = self.runtime() else {
+            return Ok(());
+        };
+        if Self::program_of(runtime, vc).await?.is_some() {
+            self.grant(vc, &self.granted(from)?)?;
+            self.start(vc);
+        }
+        Ok(())
+    }
+
+    /// What is shown of the program that a VC speaks for.
+    pub(crate) async fn view(&self, vc: VcId) -> Result<Option<ProgramView>, Refusal> {
+        let Some(runtime) = self.runtime() else {
+            return Ok(None);
+        };
+        // A body that cannot be looked at now is shown without.
+        let Ok(Some(program)) = Self::program_of(runtime, vc).await else {
+            return Ok(None);
+        };
+        let granted = self.granted(vc)?;
+        let may = match self.plan(&vc.to_string(), &program, &granted) {
+            Ok(may) => may,
+            Err(why) => vec![format!("nothing: {}", why.what)],
+        };
+        Ok(Some(ProgramView {
+            vc: vc.to_string(),
+            digest: program.digest().to_string(),
+            command: program.command,
+            may,
+            secrets: program.asks.secrets,
+        }))
     }
 
     /// The program a VC speaks for; none if it speaks for none.

@@ -69,4 +69,8 @@ pub(crate) enum PartLanguage {
 pub(crate) enum AgentLanguage {
     /// The Lisp that comes with the medium; needs no tools
     Lisp,
+    /// A program outside; needs Python 3 and nothing else
+    Python,
+    /// A program outside; needs Node and nothing else
+    Js,
 }

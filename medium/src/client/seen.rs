@@ -178,6 +178,9 @@ pub(crate) struct Portrait {
     /// All channels it gives.
     #[serde(default)]
     pub(crate) gives: Vec<String>,
+    /// The program outside that it speaks for.
+    #[serde(default)]
+    pub(crate) program: Option<ProgramView>,
 }
 
 /// One part of a body.

@@ -126,6 +126,7 @@ pub(super) async fn remove(
     }
     let life = runtime.remove(id).await?;
     api.worlds().removed(id).await?;
+    api.programs().removed(id);
     Ok(view(id, life))
 }
 
@@ -182,7 +183,11 @@ pub(super) async fn fork(
         Whom::Within(within, _) => worlds::fork(&api, within, name.clone()).await?,
         Whom::Vc(id) => match api.worlds().keeper(id) {
             Some(keeper) => api.worlds().fork(&keeper, name.clone()).await?,
-            None => api.runtime().fork(id, name.clone()).await?,
+            None => {
+                let fork = api.runtime().fork(id, name.clone()).await?;
+                api.programs().forked(id, fork).await?;
+                fork
+            }
         },
     };
     Ok((

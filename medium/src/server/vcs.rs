@@ -21,6 +21,7 @@ use super::extract::{Json, Params, SPAWN_BYTES_MAX, Vc, Whom, flag};
 use super::failure::{Answer, clip, malformed};
 use super::{Api, worlds};
 use crate::dormitory::is_place;
+use crate::outside::ProgramView;
 use crate::spawn::{self, Policy, Source, SpawnRequest, Spawned};
 
 /// How many hits `find` gives unless told otherwise.
@@ -184,7 +185,13 @@ pub(super) async fn show(
     };
     let portrait = api.runtime().show(id).await?;
     let world = worlds::beside(&api, id).await;
-    Ok(Answered(PortraitView { portrait, world }).into_response())
+    let program = api.programs().view(id).await?;
+    Ok(Answered(PortraitView {
+        portrait,
+        world,
+        program,
+    })
+    .into_response())
 }
 
 /// What a page of a cohort is asked for with.
@@ -202,6 +209,9 @@ struct PortraitView {
     portrait: Portrait,
     #[serde(skip_serializing_if = "Option::is_none")]
     world: Option<worlds::WorldView>,
+    /// The program outside that it speaks for, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<ProgramView>,
 }
 
 /// Where a VC is among all shapes.

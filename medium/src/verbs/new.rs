@@ -74,6 +74,51 @@ const LISP: &[File] = &[
     ),
 ];
 
+const PYTHON: &[File] = &[
+    (
+        "vc.json",
+        include_str!("../../templates/agent-python/vc.json.in"),
+    ),
+    (
+        "agent.py",
+        include_str!("../../templates/agent-python/agent.py.in"),
+    ),
+    (
+        "medium.py",
+        include_str!("../../templates/agent-python/medium.py.in"),
+    ),
+    (
+        "test_agent.py",
+        include_str!("../../templates/agent-python/test_agent.py.in"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/agent-python/README.md.in"),
+    ),
+];
+const JS: &[File] = &[
+    (
+        "vc.json",
+        include_str!("../../templates/agent-js/vc.json.in"),
+    ),
+    (
+        "agent.js",
+        include_str!("../../templates/agent-js/agent.js.in"),
+    ),
+    (
+        "medium.js",
+        include_str!("../../templates/agent-js/medium.js.in"),
+    ),
+    (
+        "agent.test.js",
+        include_str!("../../templates/agent-js/agent.test.js.in"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/agent-js/README.md.in"),
+    ),
+];
+
 /// Writes a folder of a template.
 pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
     let (name, files) = match &options.kind {
@@ -87,6 +132,8 @@ pub(crate) fn new(context: Context<'_>, options: &New) -> Result<()> {
         NewKind::Agent { name, lang } => {
             let template = match lang {
                 AgentLanguage::Lisp => LISP,
+                AgentLanguage::Python => PYTHON,
+                AgentLanguage::Js => JS,
             };
             (name, filled(name, template))
         }

@@ -116,6 +116,17 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
         ),
         ("so far", so_far(vc)),
     ];
+    if let Some(program) = &vc.program {
+        let command = if program.command.is_empty() {
+            "attaches itself".to_owned()
+        } else {
+            program.command.join(" ")
+        };
+        fields.push(("program", format!("{command}\n{}", program.digest)));
+        let mut may = program.may.clone();
+        may.extend(program.secrets.iter().map(|name| format!("is given the secret {name}")));
+        fields.push(("it", may.join("\n")));
+    }
     fields.extend(vc.goal.clone().map(|goal| ("goal", goal)));
     if vc.journal.1 > 0 {
         fields.push((
