@@ -99,8 +99,8 @@ pub trait Behaviour: Clone + Send + Serialize + DeserializeOwned + 'static {
         Ok(())
     }
 
-    /// Whether it answers a channel. Whoever says more here than [`Behaviour::GIVES`] answers those others where it
-    /// is its VC's only part with code.
+    /// Whether it answers a channel. Whoever says more here than [`Behaviour::GIVES`] answers those others that no
+    /// part of its body gives.
     fn answers(&self, channel: Channel) -> bool {
         Self::GIVES.contains(&channel)
     }

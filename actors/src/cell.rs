@@ -126,7 +126,12 @@ impl Assembly {
         match (native, sandboxed) {
             (Some(at), Some(other)) if place(at) < other => Some(Giver::Native(at)),
             (_, Some(_)) => Some(Giver::Sandboxed),
-            (native, None) => native.map(Giver::Native),
+            (Some(at), None) => Some(Giver::Native(at)),
+            // Who says no channel of its own, but takes what nobody else does.
+            (None, None) => {
+                let takes = |organ: &Organ| organ.program.gives(channel);
+                self.organs.iter().position(takes).map(Giver::Native)
+            }
         }
     }
 }

@@ -188,11 +188,13 @@ impl Node {
         let launcher = config.jobs.filter(|_| !config.deterministic);
         let programs = Programs::new(
             pods_folder.unwrap_or(Path::new(".")),
-            launcher.clone().map(|launcher| match std::env::var("PATH") {
-                // Programs of languages are where the owner has them.
-                Ok(path) => Local::new(launcher).with_path(std::env::split_paths(&path)),
-                Err(_) => Local::new(launcher),
-            }),
+            launcher
+                .clone()
+                .map(|launcher| match std::env::var("PATH") {
+                    // Programs of languages are where the owner has them.
+                    Ok(path) => Local::new(launcher).with_path(std::env::split_paths(&path)),
+                    Err(_) => Local::new(launcher),
+                }),
         );
         let runtime = Runtime::start(Config {
             sandbox: Some(sandbox),

@@ -112,7 +112,12 @@ fn blake(text: &str) -> genesis::id::Digest {
 }
 
 /// Carries lines between a socket and a driver until one of them ends.
-async fn carry(mut socket: WebSocket, ours: DuplexStream, stop: Stop, _place: OwnedSemaphorePermit) {
+async fn carry(
+    mut socket: WebSocket,
+    ours: DuplexStream,
+    stop: Stop,
+    _place: OwnedSemaphorePermit,
+) {
     let (from, mut to) = tokio::io::split(ours);
     let mut lines = BufReader::new(from).lines();
     let close = loop {

@@ -65,7 +65,9 @@ impl PartRequest {
         let (granted, expect) = (self.outside.take(), self.expect.take());
         if self.native.as_deref() != Some(Outside::NAME) {
             if granted.is_some() || expect.is_some() {
-                return Err(malformed("`outside` and `expect` belong to the part `outside`"));
+                return Err(malformed(
+                    "`outside` and `expect` belong to the part `outside`",
+                ));
             }
             return Ok(None);
         }

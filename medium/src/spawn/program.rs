@@ -48,7 +48,10 @@ pub(crate) fn is_expected(
     expect: Option<&str>,
 ) -> Result<(), Refusal> {
     let Some(expect) = expect else { return Ok(()) };
-    let digests: Vec<_> = programs.iter().map(|program| program.digest().to_string()).collect();
+    let digests: Vec<_> = programs
+        .iter()
+        .map(|program| program.digest().to_string())
+        .collect();
     if digests.iter().any(|digest| digest == expect) {
         return Ok(());
     }

@@ -11,6 +11,10 @@ pub(crate) async fn attach(context: Context<'_>, options: &Attach) -> Result<()>
     if context.printer.is_json() {
         return context.printer.json(&way);
     }
-    context.printer.note("whoever has this address may speak for the VC");
-    context.printer.text(way["url"].as_str().unwrap_or_default())
+    context
+        .printer
+        .note("whoever has this address may speak for the VC");
+    context
+        .printer
+        .text(way["url"].as_str().unwrap_or_default())
 }

@@ -124,7 +124,12 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
         };
         fields.push(("program", format!("{command}\n{}", program.digest)));
         let mut may = program.may.clone();
-        may.extend(program.secrets.iter().map(|name| format!("is given the secret {name}")));
+        may.extend(
+            program
+                .secrets
+                .iter()
+                .map(|name| format!("is given the secret {name}")),
+        );
         fields.push(("it", may.join("\n")));
     }
     fields.extend(vc.goal.clone().map(|goal| ("goal", goal)));

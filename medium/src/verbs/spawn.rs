@@ -119,10 +119,7 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
 }
 
 /// What its program is granted; secrets are taken from the environment, by name.
-pub(super) fn outside(
-    options: &Outside,
-    birth: &mut Map<String, Value>,
-) -> Result<(), Refusal> {
+pub(super) fn outside(options: &Outside, birth: &mut Map<String, Value>) -> Result<(), Refusal> {
     let Outside {
         network,
         tcp,
