@@ -18,7 +18,7 @@ use crate::effects::{Contacts, Effects, Standing};
 use crate::enclave::Enclave;
 use crate::handle::{Entry, Handle};
 use crate::hosted::Hosted;
-use crate::journal::Journal;
+use crate::journal::{Journal, Marks};
 use crate::letter::Letter;
 use crate::life::Life;
 use crate::mailbox::Mailbox;
@@ -405,11 +405,14 @@ pub(crate) struct Tail {
     /// Only of a VC that goes to sleep: too much to be written with every turn.
     log: Vec<LogLine>,
     log_next: u64,
+    /// Where its journal is in the store; only of a durable VC.
+    journal: Option<Marks>,
 }
 
 impl Tail {
     /// The tail of a cell, if it has one.
-    pub(crate) fn of(more: &More, with_log: bool) -> Option<Self> {
+    pub(crate) fn of(more: &More, with_log: bool, durable: bool) -> Option<Self> {
+        let journal = more.journal.as_ref().map(|journal| journal.marks());
         let aside = |aside: &SetAside| (aside.message, aside.from, aside.at, aside.why.clone());
         let tail = Self {
             watchers: more.watchers.clone(),
@@ -421,13 +424,32 @@ impl Tail {
             reason: more.reason.clone(),
             log: more.log.iter().filter(|_| with_log).cloned().collect(),
             log_next: more.log_next,
+            journal: journal.filter(|marks| durable && marks.has_begun()),
         };
         let none = tail.watchers.is_empty()
             && tail.asks.is_empty()
             && tail.closed.is_empty()
             && tail.reason.is_none()
+            && tail.journal.is_none()
             && tail.log_next + tail.faults_total == 0;
         (!none).then_some(tail)
+    }
+
+    /// Reads a tail.
+    ///
+    /// # Errors
+    /// [`wire::DecodeError`] if the bytes are none.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, wire::DecodeError> {
+        match bytes.split_first() {
+            // Version 1 said nothing of journals, which came last.
+            Some((&1, rest)) => wire::decode(TAIL_VERSION, &[&[TAIL_VERSION], rest, &[0]].concat()),
+            _ => wire::decode(TAIL_VERSION, bytes),
+        }
+    }
+
+    /// Where the journal is, if there is one.
+    pub(crate) const fn journal(&self) -> Option<Marks> {
+        self.journal
     }
 
     /// Gives a cell that wakes what it had.
@@ -449,6 +471,9 @@ impl Tail {
         more.log_dropped = self.log_next.saturating_sub(self.log.len() as u64);
         more.log = self.log.into();
         more.log_next = self.log_next;
+        if let (Some(journal), Some(marks)) = (&mut more.journal, self.journal) {
+            journal.resume(marks);
+        }
     }
 }
 
@@ -473,4 +498,5 @@ pub(crate) fn read_whole_row(
     Ok((RowFlags(flags), image, tail))
 }
 
-pub(crate) const TAIL_VERSION: u8 = 1;
+/// The version byte of a [`Tail`].
+pub(crate) const TAIL_VERSION: u8 = 2;

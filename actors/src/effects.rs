@@ -24,7 +24,7 @@ use crate::behaviour::Fault;
 use crate::birth::{Birth, CodeBirth};
 use crate::cell::Part;
 use crate::contents::{Shelf, held};
-use crate::enclave::Guest;
+use crate::enclave::{Calls, Guest};
 use crate::handle::{Entry, Handle};
 use crate::letter::{Contents, Letter, Spare};
 use crate::outside::OUTSIDE;
@@ -297,6 +297,8 @@ pub struct Effects<'a> {
     pub(crate) fuel_here: u64,
     /// Those in its body whose channels are its body's.
     pub(crate) guests: &'a mut [Guest],
+    /// What they were asked.
+    pub(crate) calls: Calls,
 }
 
 impl std::fmt::Debug for Effects<'_> {

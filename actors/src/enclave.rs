@@ -25,7 +25,7 @@ use crate::sandbox::{Called, Capsule, Piece, Sandbox, Source};
 mod host;
 mod past;
 
-pub(crate) use host::{FREE, Guest, WITH_SEND};
+pub(crate) use host::{Calls, FREE, Guest, WITH_SEND};
 use host::{Mute, TurnHost};
 use past::{Past, Replayed};
 
@@ -191,7 +191,7 @@ impl Enclave {
     }
 
     /// Answers a call of the VC whose body this one lives in, on its fuel. It acts by its answer only.
-    fn serve(
+    pub(crate) fn serve(
         &mut self,
         channel: Channel,
         request: &[u8],

@@ -14,7 +14,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use crate::behaviour::{Fault, Program};
 use crate::cell::{Part, Seat};
 use crate::effects::{Contacts, Effect, Effects, Standing};
-use crate::enclave::Enclave;
+use crate::enclave::{Calls, Enclave};
 use crate::handle::Entry;
 use crate::letter::{Letter, Spare};
 use crate::shared::Shared;
@@ -213,6 +213,7 @@ fn taken(seat: &mut Seat, first_occurrence: u64, errand: Errand, shared: &Shared
         turn_fuel,
         fuel_here: u64::MAX,
         guests: &mut [],
+        calls: Calls::Made(Vec::new()),
     };
     let outcome = seat.turn(&letter, &mut gate);
     let spent = gate.spent;

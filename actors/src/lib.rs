@@ -8,6 +8,7 @@
 //! This crate reads no clock, draws no randomness of its own, knows no network, no disk format and no
 //! command line.
 
+pub mod archive;
 pub mod beds;
 pub mod behaviour;
 pub mod birth;
@@ -29,6 +30,7 @@ mod modules;
 pub mod natives;
 pub mod outside;
 mod port;
+mod replay;
 pub mod runtime;
 pub mod sandbox;
 mod shared;
@@ -36,5 +38,6 @@ mod stage;
 mod steward;
 pub mod store;
 mod timers;
+mod trace;
 pub mod view;
 pub mod worker;

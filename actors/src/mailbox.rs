@@ -92,6 +92,16 @@ impl Arena {
         self.nodes.get(mailbox.head as usize)?.letter.as_deref()
     }
 
+    /// The letters that wait, in their order.
+    pub(crate) fn iter(&self, mailbox: &Mailbox) -> impl Iterator<Item = &Letter> {
+        let mut at = mailbox.head;
+        std::iter::from_fn(move || {
+            let node = self.nodes.get(at as usize)?;
+            at = node.next;
+            node.letter.as_deref()
+        })
+    }
+
     pub(crate) fn pop(&mut self, mailbox: &mut Mailbox) -> Option<Box<Letter>> {
         let at = mailbox.head;
         let node = self.nodes.get_mut(at as usize)?;

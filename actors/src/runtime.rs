@@ -7,8 +7,10 @@ mod lives;
 mod looking;
 mod messages;
 mod outside;
+mod replay;
 mod reshaping;
 mod start;
+mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -22,6 +22,7 @@ use crate::log::Log;
 use crate::modules::Modules;
 use crate::outside::Outside;
 use crate::port::Port;
+use crate::replay::Ground;
 use crate::runtime::KeyRow;
 use crate::view::Fate;
 
@@ -67,6 +68,16 @@ impl Shared {
     /// The index of the worker of a VC.
     pub(crate) fn worker_of(&self, id: VcId) -> usize {
         usize::from(id.placement()) % self.ports.len()
+    }
+
+    /// What a VC is computed again on.
+    pub(crate) fn ground(&self) -> Ground<'_> {
+        Ground {
+            natives: &self.natives,
+            modules: &self.modules,
+            shelf: self.shelf.as_ref(),
+            seed: self.seed,
+        }
     }
 
     /// The door of the worker of a VC.

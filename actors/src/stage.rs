@@ -3,18 +3,22 @@
 //! For judges and replays: the code is the one that runs in a cell, the gate is the same, and what would be
 //! carried out is only described.
 
+use std::sync::Arc;
+
 use genesis::channel::Channel;
 use genesis::id::{Address, VcId};
 use genesis::image::Image;
-use genesis::limits::EXPIRY_DEFAULT_MS;
 use genesis::message::{Kind, Message};
 
 use crate::behaviour::Fault;
 use crate::cell::{Part, Seat};
+use crate::contents::Shelf;
 use crate::effects::{Contacts, Effect, Effects, Standing};
-use crate::enclave::Guest;
+use crate::enclave::Calls;
 use crate::handle::{Entry, Handle};
+use crate::journal::Call;
 use crate::letter::{Contents, Extra, Letter, NO_CAUSE, Spare};
+use crate::replay::Ground;
 
 /// All of a VC that its code may know, beside the code.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub(crate) struct Stage {
     parts: Vec<Part>,
     turn_fuel: u64,
     seed: u64,
+    shelf: Option<Arc<Shelf>>,
 }
 
 /// What came of one turn.
@@ -38,7 +43,7 @@ pub(crate) struct Heard {
 
 impl Stage {
     /// The stage for a VC as its image has it.
-    pub(crate) fn of(image: &Image, seed: u64) -> Self {
+    pub(crate) fn of(image: &Image, ground: Ground<'_>) -> Self {
         let contacts = Contacts::of(image);
         Self {
             me: image.id,
@@ -53,15 +58,34 @@ impl Stage {
             contacts,
             parts: image.parts.iter().map(Part::from_image).collect(),
             turn_fuel: image.turn_fuel,
-            seed,
+            seed: ground.seed,
+            shelf: ground.shelf.cloned(),
         }
+    }
+
+    /// What it is worth and may do.
+    pub(crate) const fn standing_mut(&mut self) -> &mut Standing {
+        &mut self.standing
+    }
+
+    /// Whom it may send to.
+    pub(crate) const fn contacts(&self) -> Option<&Contacts> {
+        match &self.contacts {
+            Some(contacts) => Some(contacts),
+            None => None,
+        }
+    }
+
+    /// Notes a turn that had no effects, whatever its code would say now.
+    pub(crate) const fn pass(&mut self) {
+        self.standing.turns += 1;
     }
 
     /// Does something within a turn that handles `letter`. What it would cause is what it gives back.
     pub(crate) fn play<T>(
         &mut self,
         letter: &Letter,
-        guests: &mut [Guest],
+        calls: Calls,
         act: impl FnOnce(&mut Effects<'_>) -> Result<T, Fault>,
     ) -> (Result<T, Fault>, Vec<Effect>, u64) {
         let before = self.standing;
@@ -80,7 +104,7 @@ impl Stage {
             contacts: &mut self.contacts,
             list: &mut effects,
             spare: &mut spare,
-            shelf: None,
+            shelf: self.shelf.as_ref(),
             ahead: false,
             seed: self.seed,
             draws: 0,
@@ -90,7 +114,8 @@ impl Stage {
             durable: false,
             turn_fuel: self.turn_fuel,
             fuel_here: u64::MAX,
-            guests,
+            guests: &mut [],
+            calls,
         };
         let outcome = act(&mut gate);
         let spent = gate.spent;
@@ -105,10 +130,11 @@ impl Stage {
         (outcome, effects, spent)
     }
 
-    /// Lets code handle a letter.
-    pub(crate) fn turn(&mut self, seat: &mut Seat, letter: &Letter) -> Heard {
+    /// Lets code handle a letter; VCs in the body answer as they did then.
+    pub(crate) fn turn(&mut self, seat: &mut Seat, letter: &Letter, calls: Vec<Call>) -> Heard {
+        let calls = Calls::Recorded(calls.into_iter());
         let (outcome, effects, spent) =
-            self.play(letter, &mut [], |effects| seat.turn(letter, effects));
+            self.play(letter, calls, |effects| seat.turn(letter, effects));
         Heard {
             outcome,
             effects,
@@ -146,7 +172,7 @@ pub(crate) fn letter_of(message: &Message) -> Letter {
         answers: header.answers.map_or(0, |answers| answers.sequence),
         cause: header.cause.unwrap_or(NO_CAUSE),
         sent_at: header.sent_at,
-        expires_at: header.sent_at.plus_ms(EXPIRY_DEFAULT_MS),
+        expires_at: header.expires_at,
         kind: header.kind,
         logged: false,
         ahead: false,

@@ -17,11 +17,12 @@ pub(crate) mod index;
 mod live;
 pub(crate) mod look;
 mod outside;
+pub(crate) mod replay;
 pub(crate) mod reshape;
 mod rows;
 mod sleep;
 pub(crate) mod strong;
-mod trial;
+pub(crate) mod trial;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -45,6 +46,7 @@ use crate::cell::{Cell, Seat};
 use crate::effects::Effect;
 use crate::events::{Event, EventKind};
 use crate::handle::{Entry, Handle};
+use crate::journal::Call;
 use crate::letter::{Letter, NO_CAUSE, Parcel, Spare};
 use crate::life::Life;
 use crate::log::Slice;
@@ -95,8 +97,12 @@ pub struct Worker {
     timers: Timers,
     outs: Vec<Vec<Item>>,
     effects: Vec<Effect>,
+    /// What the turn that is finished now asked those in its body.
+    calls: Vec<Call>,
     spare: Spare,
     slice: Slice,
+    /// The number of the last slice appended.
+    appended: u64,
     dirty: Vec<u32>,
     after: Vec<AfterSlice>,
     to_owner: Vec<Letter>,
@@ -146,8 +152,10 @@ impl Worker {
             timers: Timers::default(),
             outs,
             effects: Vec::new(),
+            calls: Vec::new(),
             spare: Spare::default(),
             slice: Slice::default(),
+            appended: 0,
             dirty: Vec::new(),
             after: Vec::new(),
             to_owner: Vec::new(),
@@ -824,6 +832,7 @@ impl Worker {
         if let Some(log) = self.shared.log.clone() {
             if !self.slice.is_empty() {
                 number = log.append(&mut self.slice);
+                self.appended = number;
                 for (_, slice) in self.falling.iter_mut().filter(|(_, slice)| *slice == 0) {
                     *slice = number;
                 }

@@ -92,6 +92,10 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
 pub const SET_ASIDE_MAX: usize = 16;
 /// Messages a journal keeps between snapshots, at most: a new snapshot.
 pub const JOURNAL_LEN_MAX: u32 = 65_536;
+/// Messages the journal of a durable VC keeps that was spawned over a node's API and says nothing else.
+pub const JOURNAL_LEN_DEFAULT: u32 = 1_024;
+/// Messages one tree of causes shows: the rest of a turn's are counted.
+pub const TRACE_NODES_MAX: usize = 4_096;
 /// Longest name of a VC, in bytes: refuse.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest saved state of a native VC, in bytes: the turn fails.

@@ -14,9 +14,11 @@ mod part;
 mod persist;
 mod pod;
 mod recipe;
+mod replay;
 mod show;
 mod sim;
 mod task;
+mod trace;
 mod world;
 
 pub(crate) use global::Global;
@@ -25,9 +27,11 @@ pub(crate) use part::{Give, Internalize, PartAbout, PartOptions, Strip, Try, Upg
 pub(crate) use persist::Persist;
 pub(crate) use pod::{Pod, PodKind, StampKind, WalletKind};
 pub(crate) use recipe::{Init, Recipe, RecipeKind};
+pub(crate) use replay::Replay;
 pub(crate) use show::Show;
 pub(crate) use sim::{Publish, Sim, SimVerb};
 pub(crate) use task::{Allow, Permissions, Task, TaskKind};
+pub(crate) use trace::Trace;
 pub(crate) use world::WorldVerb;
 
 /// A node of the medium, and the verbs to talk to it.
@@ -128,6 +132,18 @@ pub(crate) enum Verb {
         medium try robot ./limb.wat --occurrence 3 --replay 100"
     )]
     Try(Try),
+    /// Compute a VC again from its journal and compare, or show the first difference
+    #[command(
+        after_long_help = "Exit code 1 if something differs. Programs outside and models are not asked again: what they said is in\nthe journal.\n\nExamples:\n  \
+        medium replay counter\n  medium replay robot --with limb-v2 --role limb\n  medium replay --all --data ./node"
+    )]
+    Replay(Replay),
+    /// Show what led to a message and what it led to, as a tree
+    #[command(
+        after_long_help = "Built from the journals of the VCs that keep one (`medium spawn --record N`).\n\nExamples:\n  \
+        medium trace msg:…\n  medium trace front -k 3"
+    )]
+    Trace(Trace),
     /// Send a whole VC to another as a message, and print the id it has there
     #[command(
         after_long_help = "A copy, unless --move says it is the VC itself. Its receiver is its host from then on, pays for it,\nand bounds what it may do.\n\nExamples:\n  medium give robot ring\n  medium give robot ring --move"
@@ -331,7 +347,8 @@ pub(crate) struct Spawn {
     /// It ends with the node, even where the node has a store
     #[arg(long)]
     pub(crate) volatile: bool,
-    /// Keep the last N messages it received, for replay
+    /// Keep the last N messages it handled, for `replay` and `trace`; 0 for none [default: what its pod says, else
+    /// 1024 unless it is volatile]
     #[arg(long, value_name = "N")]
     pub(crate) record: Option<u32>,
     /// Fuel that one of its turns may take [default: 1000000, or what its pod says]

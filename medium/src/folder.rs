@@ -138,6 +138,20 @@ pub(crate) fn secret(folder: &Path, used: bool) -> Result<NodeSecret, Refusal> {
     Ok(NodeSecret::new(secret))
 }
 
+/// The seed with which the deterministic node of a folder began; none if its node is of the other kind.
+pub(crate) fn seed(folder: &Path) -> Result<Option<u64>, Refusal> {
+    let path = folder.join("seed");
+    let Some(text) = read(&path, 64)? else {
+        return Ok(None);
+    };
+    let seed = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let what = || format!("{} holds no seed", path.display());
+    seed.map(Some)
+        .ok_or_else(|| Refusal::new(Code::Corrupt, what()).who(path.display()))
+}
+
 /// The secret of a `--deterministic` node: it follows from the seed, so that ids do. Not a secret.
 ///
 /// A folder stays with the manner and the seed it began with.

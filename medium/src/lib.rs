@@ -4,6 +4,7 @@
 //! [`spawn`] (how a request becomes a VC), [`server`] (the HTTP API) and [`openapi`] (what the API says
 //! of itself); [`parts`] says how requests name sandboxed code, [`virtual_time`] what moves the time of a deterministic node, [`name`] what a VC
 //! may be called.
+pub mod archive;
 pub mod clock;
 pub mod compute;
 pub mod dormitory;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::behaviour::Natives;
 use actors::clock::{Clock, VirtualClock};
 use actors::runtime::{Config, Runtime};
 use actors::sandbox::Sandbox;
@@ -207,10 +208,7 @@ impl Node {
             deterministic: config.deterministic,
             secret: secret.clone(),
             clock: clock.clone(),
-            natives: Runtime::natives()
-                .with::<World>()
-                .with::<Agent>()
-                .with::<Speaker>(),
+            natives: native_behaviours(),
             store: Some(store.clone()),
             contents: Some(Arc::new(contents.clone())),
             dormitory: Some(Arc::new(beds.clone())),
@@ -407,7 +405,18 @@ async fn released<T: ?Sized>(store: Arc<T>, grace: Duration, of: &str) {
 }
 
 /// What runs sandboxed code; what it compiled is kept beside the store.
-async fn sandbox(config: &NodeConfig, secret: &NodeSecret) -> Result<Arc<dyn Sandbox>, Refusal> {
+/// What a node knows how to host beside sandboxed code.
+pub(crate) fn native_behaviours() -> Natives {
+    Runtime::natives()
+        .with::<World>()
+        .with::<Agent>()
+        .with::<Speaker>()
+}
+
+pub(crate) async fn sandbox(
+    config: &NodeConfig,
+    secret: &NodeSecret,
+) -> Result<Arc<dyn Sandbox>, Refusal> {
     // Code that is loaded again must be our own: its checksums take a secret.
     let key = secret.key_of(VcId::NOBODY).to_bytes();
     let cache = config.data.as_deref().map(|folder| CacheFolder {
@@ -435,7 +444,7 @@ async fn sandbox(config: &NodeConfig, secret: &NodeSecret) -> Result<Arc<dyn San
     Ok(Arc::new(engine))
 }
 
-fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
+pub(crate) fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
     let Some(folder) = data else {
         return Ok(Arc::new(MemoryStore::new()));
     };
@@ -451,7 +460,7 @@ fn open_store(data: Option<&Path>) -> Result<Arc<dyn Store>, Refusal> {
 }
 
 /// The contents of a data folder; without one, in a folder of the system that goes when it is dropped.
-fn open_contents(
+pub(crate) fn open_contents(
     data: Option<&Path>,
     bytes_max: u64,
 ) -> Result<(Contents, Option<TempDir>), Refusal> {
@@ -481,7 +490,7 @@ fn open_contents(
 }
 
 /// Whether a runtime has ever run on a store: the first thing it writes is the number of its run.
-fn was_used(store: &dyn Store) -> Result<bool, Refusal> {
+pub(crate) fn was_used(store: &dyn Store) -> Result<bool, Refusal> {
     let epoch = store.get(Table::Meta, b"epoch");
     epoch
         .map(|epoch| epoch.is_some())

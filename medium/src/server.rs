@@ -52,8 +52,10 @@ mod messages;
 mod modules;
 mod outside;
 mod pods;
+mod replay;
 mod replies;
 mod reshape;
+mod trace;
 mod vcs;
 mod worlds;
 
@@ -347,6 +349,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/vcs/{vc}/strip", reshape::strip),
         Route::post("/v1/modules", modules::bring),
         Route::post("/v1/vcs/{vc}/try", reshape::attempt),
+        Route::post("/v1/vcs/{vc}/replay", replay::replay),
+        Route::get("/v1/vcs/{vc}/trace", trace::of_vc),
         Route::post("/v1/vcs/{vc}/internalize", reshape::internalize),
         Route::post("/v1/vcs/{vc}/upgrade", reshape::upgrade),
         Route::post("/v1/vcs/{vc}/messages", messages::send),
@@ -400,6 +404,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/dfs/collect", pods::collect),
         Route::get("/v1/messages/{message}", messages::show),
         Route::get("/v1/messages/{message}/explain", messages::explain),
+        Route::get("/v1/messages/{message}/trace", trace::of_message),
     ]
 }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use genesis::export::{self, ExportError};
 use genesis::id::{MessageId, VcId};
 use genesis::image::{Code as PartCode, Image};
-use genesis::limits::{JOURNAL_LEN_MAX, TURN_FUEL_GRANT_MAX};
+use genesis::limits::{JOURNAL_LEN_DEFAULT, JOURNAL_LEN_MAX, TURN_FUEL_GRANT_MAX};
 use genesis::literal::{self, Lifted};
 use genesis::message::Kind;
 use genesis::power::{Grants, Power};
@@ -93,7 +93,6 @@ pub(crate) async fn spawn(
     durable &= birth.durable;
     birth.grants = birth.grants.union(gate.named);
     birth.purse = spend(birth.purse, &request.purse)?;
-    birth.record = request.record.unwrap_or(birth.record);
     birth.turn_fuel = request.turn_fuel.unwrap_or(birth.turn_fuel);
     birth.own_actor = request.own_actor;
     birth.reshapers.extend(relations.reshapers);
@@ -104,6 +103,11 @@ pub(crate) async fn spawn(
         birth.contacts.push((Some(name), id));
     }
     set_durable(&mut birth, durable);
+    if let Some(record) = request.record {
+        // Its owner's word goes before its pod's.
+        birth.record = if record == 0 { NO_JOURNAL } else { record };
+    }
+    set_record(&mut birth, request.record);
     let (name, taken) = free_name(runtime, request.name, birth.name.take()).await;
     if is_desk(&birth) && name.as_deref() != Some(compute::NAME) {
         let what = format!(
@@ -373,6 +377,25 @@ fn set_durable(birth: &mut Birth, durable: bool) {
     for part in &mut birth.parts {
         if let CodeBirth::Computer(inner) = &mut part.code {
             set_durable(inner, durable);
+        }
+    }
+}
+
+/// What [`Birth::record`] is until it is known who is durable, of a VC that wants no journal.
+const NO_JOURNAL: u32 = u32::MAX;
+
+/// Says how many messages a VC and those in its body record, where they do not say so themselves: `asked`,
+/// or as many as durable ones do.
+fn set_record(birth: &mut Birth, asked: Option<u32>) {
+    birth.record = match (birth.record, asked) {
+        (NO_JOURNAL, _) => 0,
+        (0, Some(asked)) => asked,
+        (0, None) if birth.durable => JOURNAL_LEN_DEFAULT,
+        (record, _) => record,
+    };
+    for part in &mut birth.parts {
+        if let CodeBirth::Computer(inner) = &mut part.code {
+            set_record(inner, asked);
         }
     }
 }

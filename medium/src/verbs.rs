@@ -21,12 +21,14 @@ mod part;
 pub(crate) mod persist;
 mod pod;
 mod recipe;
+mod replay;
 mod send;
 mod show;
 mod sim;
 mod spawn;
 mod stream;
 mod task;
+mod trace;
 mod trial;
 pub(crate) mod up;
 mod world;
@@ -87,6 +89,8 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Stop(options) => life::signal(context, &options.vc, "stop").await,
         Verb::Remove(options) => life::remove(context, &options).await,
         Verb::Try(options) => trial::attempt(context, &options).await,
+        Verb::Replay(options) => replay::replay(context, &options).await,
+        Verb::Trace(options) => trace::trace(context, &options).await,
         Verb::Give(options) => body::give(context, &options).await,
         Verb::Strip(options) => body::strip(context, &options).await,
         Verb::Internalize(options) => body::internalize(context, &options).await,

@@ -18,6 +18,7 @@ use crate::behaviour::Fault;
 use crate::birth::{Birth, CodeBirth, PartBirth};
 use crate::cell::{Part, Seat};
 use crate::effects::{Contact, Effects};
+use crate::journal::{Call, Failed};
 use crate::sandbox::Givers;
 use crate::worker::bodies::unwrap;
 use crate::worker::images::share_of;
@@ -38,6 +39,25 @@ pub(crate) struct Guest {
     pub(crate) seat: Seat,
     /// How many calls it had answered before this turn.
     pub(crate) mark: u32,
+}
+
+/// The calls of a turn to those in its body.
+#[derive(Debug)]
+pub(crate) enum Calls {
+    /// They are answered by those who are there, and noted.
+    Made(Vec<Call>),
+    /// They were made before, and are answered as they were then.
+    Recorded(std::vec::IntoIter<Call>),
+}
+
+impl Calls {
+    /// Those that were made.
+    pub(crate) fn made(self) -> Vec<Call> {
+        match self {
+            Self::Made(calls) => calls,
+            Self::Recorded(_) => Vec::new(),
+        }
+    }
 }
 
 /// The world of a turn.
@@ -96,6 +116,17 @@ fn of_a_guest(
     request: &[u8],
     answer: &mut Vec<u8>,
 ) -> Result<(), Fault> {
+    let calls = match &mut effects.calls {
+        Calls::Made(calls) => calls,
+        Calls::Recorded(recorded) => {
+            let same = |call: &Call| call.channel == channel && call.request == request;
+            // Who calls what it did not call then finds nobody.
+            let call = recorded.next().filter(same).ok_or_else(|| unmet(channel))?;
+            let said = call.answer.map_err(|failed| failed.fault())?;
+            answer.extend_from_slice(&said);
+            return Ok(());
+        }
+    };
     let gives = |guest: &&mut Guest| guest.gives.contains(&channel);
     let Some(guest) = effects.guests.iter_mut().find(gives) else {
         return Err(unmet(channel));
@@ -109,8 +140,18 @@ fn of_a_guest(
             ),
         ));
     };
+    let start = answer.len();
     let (fuel, outcome) = enclave.serve(channel, request, answer);
     effects.spent += fuel;
+    calls.push(Call {
+        guest: guest.id,
+        channel,
+        request: Bytes::copy_from_slice(request),
+        answer: match &outcome {
+            Ok(_) => Ok(Bytes::copy_from_slice(&answer[start..])),
+            Err(fault) => Err(Failed::of(fault)),
+        },
+    });
     outcome.map(drop)
 }
 

@@ -8,8 +8,9 @@ use genesis::refusal::{Code, Refusal};
 use super::Worker;
 use super::turn::is_interrupted;
 use crate::cell::Seat;
-use crate::handle::Entry;
+use crate::handle;
 use crate::hosted::{Errand, Homecoming, Hosted};
+use crate::journal::Entry;
 use crate::letter::Letter;
 use crate::life::Life;
 
@@ -118,7 +119,7 @@ impl Worker {
         let mut standing = cell.standing;
         standing.turns += 1;
         Errand {
-            me: Entry {
+            me: handle::Entry {
                 id: cell.id,
                 handle,
             },
@@ -166,6 +167,7 @@ impl Worker {
         if is_interrupted(&home.outcome) {
             // The operator meant somebody else: nothing has happened, so it is taken again.
             cell.standing.purse.merge(returned);
+            self.write_down(slot, &Entry::Refund(returned));
             self.turn(slot, &mut seat, &home.letter);
             self.seat_again(slot, id, seat);
             return;
@@ -188,6 +190,10 @@ impl Worker {
             home.spent,
             &mut seat,
         );
+        if returned != Purse::EMPTY && self.cells[slot as usize].life != Life::Stopped {
+            // After the turn, which did not have it yet.
+            self.write_down(slot, &Entry::Refund(returned));
+        }
         self.seat_again(slot, id, seat);
     }
 

@@ -210,13 +210,6 @@ impl Worker {
             self.list_now(slot);
         }
         let cell = &self.cells[slot as usize];
-        let journal = cell.more.as_ref().and_then(|more| more.journal.as_ref());
-        if let Some(journal) = journal.filter(|_| cell.flags.durable) {
-            // What is on disk of an earlier stay ends where this one begins.
-            let snapshot = journal.snapshot().to_vec();
-            self.journal_snapshot(id, snapshot);
-        }
-        let cell = &self.cells[slot as usize];
         if let Some(more) = &cell.more {
             for &(sequence, at) in &more.asks {
                 self.timers.set(at, id, Due::Deadline { sequence });
@@ -371,10 +364,7 @@ impl Worker {
             None => None,
         };
         let contacts = Contacts::of(&image);
-        let journal = (image.record > 0).then(|| {
-            let snapshot = image.to_bytes().unwrap_or_default();
-            Box::new(Journal::new(image.record, snapshot.into()))
-        });
+        let journal = (image.record > 0).then(|| Box::new(Journal::new(image.record)));
         Ok(Cell {
             id: image.id,
             host: Entry::of(image.host),

@@ -7,6 +7,7 @@ use genesis::refusal::{Code, Refusal};
 use super::Worker;
 use crate::cell::{More, Seat};
 use crate::events::EventKind;
+use crate::journal::{Entry, key_of};
 use crate::life::{Life, Signal};
 use crate::log::vc_key;
 use crate::store::{Op, Table};
@@ -63,6 +64,7 @@ impl Worker {
             }
         }
         self.gone_from_outside(id);
+        self.write_down(slot, &Entry::Stopped(reason.to_owned()));
         self.give_back(host, purse);
         let escalate = matches!(reason, "faults" | "budget");
         if escalate && !watchers.iter().any(|(watcher, _)| *watcher == host) {
@@ -103,7 +105,10 @@ impl Worker {
                 match &mut cell.seat {
                     // Its standing is away with the turn and comes back with it.
                     Seat::Away(hosted) => hosted.returned.merge(purse),
-                    _ => cell.standing.purse.merge(purse),
+                    _ => {
+                        cell.standing.purse.merge(purse);
+                        worker.write_down(slot, &Entry::Refund(purse));
+                    }
                 }
                 worker.touch(slot);
             }
@@ -210,8 +215,7 @@ impl Worker {
             table: Table::Vcs,
             key: vc_key(id),
         });
-        let from = [id.as_bytes().as_slice(), &0_u64.to_be_bytes()].concat();
-        let until = [id.as_bytes().as_slice(), &u64::MAX.to_be_bytes()].concat();
+        let (from, until) = (key_of(id, 0), key_of(id, u64::MAX));
         self.slice.ops.push(Op::DeleteRange {
             table: Table::Journal,
             from,

@@ -7,6 +7,7 @@ use super::Worker;
 use crate::behaviour::Fault;
 use crate::cell::{Part, Seat};
 use crate::enclave::{Enclave, Guest};
+use crate::journal::Entry;
 use crate::life::Life;
 
 impl Worker {
@@ -31,6 +32,13 @@ impl Worker {
             if !matches!(cell.life, Life::Born | Life::Awake) {
                 continue;
             }
+            if cell.seat.enclave_mut().is_some() {
+                // What it answers, its own journal has as well.
+                let mut seat = std::mem::replace(&mut cell.seat, Seat::Empty);
+                self.make_room(slot, &mut seat);
+                self.cells[slot as usize].seat = seat;
+            }
+            let cell = &mut self.cells[slot as usize];
             let mark = match cell.seat.enclave_mut().map(Enclave::prepare) {
                 Some(Ok(mark)) => mark,
                 Some(Err(fault)) => {
@@ -67,6 +75,11 @@ impl Worker {
             self.cells[slot as usize].seat = guest.seat;
             if served {
                 self.cells[slot as usize].last_active = self.now;
+                let calls = std::mem::take(&mut self.calls);
+                for call in calls.iter().filter(|call| call.guest == guest.id) {
+                    self.write_down(slot, &Entry::Served(call.clone()));
+                }
+                self.calls = calls;
                 self.touch(slot);
             }
         }

@@ -153,16 +153,17 @@ pub(super) fn enclave_of(
 
 /// The code of an image, born or with its state.
 pub(super) fn seat_of(shared: &Shared, image: &Image) -> Result<Seat, Fault> {
-    seat_with(shared, image, None)
+    seat_with(&shared.natives, &shared.modules, image, None)
 }
 
 /// The same, one part going on from something else than its state.
-pub(super) fn seat_with(
-    shared: &Shared,
+pub(crate) fn seat_with(
+    natives: &Natives,
+    modules: &Modules,
     image: &Image,
     fresh: Option<(u64, Source)>,
 ) -> Result<Seat, Fault> {
-    let mut organs = organs_of(&shared.natives, image)?;
+    let mut organs = organs_of(natives, image)?;
     let mut pieces = pieces_of(image);
     if let Some((occurrence, source)) = fresh
         && let Some(piece) = pieces.iter_mut().find(|p| p.occurrence == occurrence)
@@ -181,7 +182,7 @@ pub(super) fn seat_with(
             })),
         });
     }
-    let enclave = Box::new(enclave_of(&shared.modules, pieces, image.turn_fuel)?);
+    let enclave = Box::new(enclave_of(modules, pieces, image.turn_fuel)?);
     Ok(if organs.is_empty() {
         Seat::Enclave(enclave)
     } else {

@@ -6,12 +6,12 @@ use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, VcId};
 use genesis::image::ImagePart;
 use genesis::limits::TURN_FUEL_MAX;
-use genesis::refusal::{Code, Refusal};
+use genesis::refusal::Refusal;
 
 use super::bodies::body_with;
 use super::{Tally, Worker};
 use crate::cell::{Cell, Seat};
-use crate::view::{JournalView, ListQuery, LogPage, PartView, Portrait, Summary};
+use crate::view::{ListQuery, LogPage, PartView, Portrait, Summary};
 
 impl Worker {
     /// The VCs in memory here that a query asks for, in the order of their ids, and no more than a page.
@@ -104,7 +104,9 @@ impl Worker {
             trace: image.trace.to_string(),
             journal: more
                 .and_then(|more| more.journal.as_ref())
-                .map_or((0, image.record), |journal| (journal.len(), image.record)),
+                .map_or((0, image.record), |journal| {
+                    (journal.marks().len(), image.record)
+                }),
             idle_ms: image.idle_ms,
             turn_fuel: match image.turn_fuel {
                 0 => TURN_FUEL_MAX,
@@ -128,21 +130,6 @@ impl Worker {
                 .cloned()
                 .collect(),
             dropped: more.log_dropped,
-        })
-    }
-
-    /// What a VC's journal holds.
-    pub(crate) fn journal_of(&mut self, id: VcId) -> Result<JournalView, Refusal> {
-        let slot = self.find_or_wake(id)?;
-        let more = self.cells[slot as usize].more.as_ref();
-        let journal = more.and_then(|more| more.journal.as_ref()).ok_or_else(|| {
-            Refusal::new(Code::Unknown, format!("{id} keeps no journal"))
-                .who(id)
-                .hint("spawn it with --record N")
-        })?;
-        Ok(JournalView {
-            snapshot: journal.snapshot().clone(),
-            messages: journal.entries().cloned().collect(),
         })
     }
 

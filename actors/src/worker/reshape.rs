@@ -36,6 +36,8 @@ impl Worker {
     /// Handles a letter that asks for another body: obeyed only from the owner, the host, or a contact
     /// granted `reshape`.
     pub(super) fn reshape(&mut self, slot: u32, seat: &mut Seat, letter: &Letter) {
+        self.make_room(slot, seat);
+        let before = self.cells[slot as usize].standing.sequence;
         let outcome = self.reshape_checked(slot, seat, letter);
         let id = self.cells[slot as usize].id;
         self.cells[slot as usize].standing.turns += 1;
@@ -43,8 +45,6 @@ impl Worker {
         self.touch(slot);
         match outcome {
             Ok((said, fuel)) => {
-                // A journal holds what the code handled; this it did not.
-                self.snapshot(slot, seat);
                 self.tally.consumed += 1;
                 if letter.logged {
                     self.slice.finish(letter.reference());
@@ -52,8 +52,15 @@ impl Worker {
                 }
                 self.ended(letter, || crate::view::Fate::Consumed);
                 self.answer_for(slot, letter, said, fuel);
+                self.record_reshaping(slot, letter, Ok(fuel));
+                self.snapshot(slot, seat, true);
             }
             Err(why) => {
+                self.record_reshaping(slot, letter, Err(&why));
+                if self.cells[slot as usize].standing.sequence != before {
+                    // It went half of the way: what left cannot be taken back.
+                    self.snapshot(slot, seat, true);
+                }
                 self.log_line(slot, &format!("{} refused: {why}", letter.kind.name()));
                 self.bounce(letter, why.who(id));
             }
@@ -463,7 +470,8 @@ impl Worker {
             };
             source = Some((fresh.occurrence, from));
         }
-        let made = seat_with(&self.shared, &image, source).map_err(Refusal::from)?;
+        let made = seat_with(&self.shared.natives, &self.shared.modules, &image, source)
+            .map_err(Refusal::from)?;
         *seat = match made {
             // A body that was reshaped is told apart by occurrence, even with one part.
             Seat::One(program) => {

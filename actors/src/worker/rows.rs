@@ -160,6 +160,7 @@ impl Worker {
     }
 
     pub(super) fn write_row(&mut self, slot: u32) {
+        self.write_journal(slot);
         let image = self.image(slot);
         let cell = &self.cells[slot as usize];
         let mut flags = 0;
@@ -174,8 +175,11 @@ impl Worker {
         {
             flags |= RowFlags::OWN_ACTOR;
         }
-        let asleep = cell.life == Life::Dormant;
-        let tail = cell.more.as_ref().and_then(|more| Tail::of(more, asleep));
+        let (asleep, durable) = (cell.life == Life::Dormant, cell.flags.durable);
+        let tail = cell
+            .more
+            .as_ref()
+            .and_then(|more| Tail::of(more, asleep, durable));
         let asks = cell.more.as_ref().is_some_and(|more| !more.asks.is_empty());
         let tail = tail.and_then(|tail| wire::encode(TAIL_VERSION, &tail).ok());
         self.put_whole_row(&image, RowFlags(flags), tail.as_deref(), asks);
@@ -249,31 +253,6 @@ impl Worker {
                 table: Table::Marks,
                 key,
             }
-        });
-    }
-
-    pub(super) fn journal_row(&mut self, id: VcId, number: u64, message: Vec<u8>) {
-        let key = [id.as_bytes().as_slice(), &number.to_be_bytes()].concat();
-        self.slice.ops.push(Op::Put {
-            table: Table::Journal,
-            key,
-            value: message,
-        });
-    }
-
-    /// A new snapshot, under number 0; the messages before it go.
-    pub(super) fn journal_snapshot(&mut self, id: VcId, snapshot: Vec<u8>) {
-        let key = |number: u64| [id.as_bytes().as_slice(), &number.to_be_bytes()].concat();
-        let (from, until) = (key(1), key(u64::MAX));
-        self.slice.ops.push(Op::DeleteRange {
-            table: Table::Journal,
-            from,
-            until,
-        });
-        self.slice.ops.push(Op::Put {
-            table: Table::Journal,
-            key: key(0),
-            value: snapshot,
         });
     }
 }

@@ -6,7 +6,7 @@ use genesis::refusal::{Code as Why, Refusal};
 use genesis::wire;
 
 use super::Worker;
-use crate::cell::{Cell, Flags, RowFlags, Seat, TAIL_VERSION, Tail, read_whole_row};
+use crate::cell::{Cell, Flags, RowFlags, Seat, Tail, read_whole_row};
 use crate::events::EventKind;
 use crate::handle::Handle;
 use crate::life::{Life, Signal};
@@ -51,10 +51,7 @@ impl Worker {
             Refusal::new(Why::Corrupt, format!("the row of {id}: {error}")).who(id)
         };
         let (flags, image, tail) = read_whole_row(&row).map_err(damaged)?;
-        let tail: Option<Tail> = tail
-            .map(|tail| wire::decode(TAIL_VERSION, tail))
-            .transpose()
-            .map_err(damaged)?;
+        let tail = tail.map(Tail::read).transpose().map_err(damaged)?;
         let manner = Manner {
             durable: flags.0 & RowFlags::VOLATILE == 0,
             own_actor: flags.0 & RowFlags::OWN_ACTOR != 0,

@@ -10,35 +10,34 @@ use genesis::channel::{Channel, Polarity};
 use genesis::id::{Digest, VcId};
 use genesis::image::{Code as PartCode, Image, ImagePart};
 use genesis::limits::TURN_FUEL_MAX;
-use genesis::message::Message;
 use genesis::refusal::{Code, Refusal};
 use genesis::scores::Scores;
 
 use super::Worker;
 use super::bodies::body_with;
-use super::images::{enclave_of, pieces_of, program_of, seat_of, seat_with};
+use super::images::{enclave_of, pieces_of, program_of};
 use crate::behaviour::Fault;
 use crate::cell::{Part, Seat};
-use crate::hosted::{States, states_of};
+use crate::enclave::Calls;
+use crate::hosted::states_of;
 use crate::letter::Letter;
+use crate::replay::against;
 use crate::sandbox::{Piece, Source};
-use crate::stage::{Stage, describe, letter_of};
-use crate::view::{Difference, Replay, Trial, Verdict};
+use crate::stage::Stage;
+use crate::view::{Trial, Verdict};
 
 /// The channel by which a body's judge is asked.
 pub(crate) const JUDGE: Channel = Channel::known("judge");
-/// Differences that a replay shows; it counts all of them.
-const DIFFERENCES_MAX: usize = 16;
 /// How many turns' fuel a test or a judge may take.
 const TRIAL_TURNS: u64 = 16;
 
 /// A part that may come into a body, and its place there.
-pub(super) struct Candidate<'a> {
-    pub(super) part: &'a ImagePart,
+pub(crate) struct Candidate<'a> {
+    pub(crate) part: &'a ImagePart,
     /// The part it would replace.
-    pub(super) replaces: Option<u64>,
+    pub(crate) replaces: Option<u64>,
     /// From what its code would go on.
-    pub(super) from: Source,
+    pub(crate) from: Source,
 }
 
 impl Worker {
@@ -95,22 +94,7 @@ impl Worker {
         occurrence: Option<u64>,
         part: &ImagePart,
     ) -> Result<Part, Refusal> {
-        let parts = self.parts_of(&self.cells[slot as usize]);
-        let same = |old: &Part| match (&old.code, &part.code) {
-            (PartCode::Native { name: a, .. }, PartCode::Native { name: b, .. }) => a == b,
-            _ => old.role.is_some() && old.role == part.role,
-        };
-        let found = match occurrence {
-            Some(wanted) => parts.into_iter().find(|old| old.occurrence == wanted),
-            None => match parts.iter().position(same) {
-                Some(at) => parts.into_iter().nth(at),
-                None => the_only_one(parts, part),
-            },
-        };
-        found.ok_or_else(|| {
-            Refusal::new(Code::Unknown, "the body has no such part")
-                .hint("`medium show` lists the occurrences")
-        })
+        place_in(self.parts_of(&self.cells[slot as usize]), occurrence, part)
     }
 
     /// From what a part goes on that comes into the place of another, and what it has of its own.
@@ -121,30 +105,7 @@ impl Worker {
         old: &Part,
         part: &ImagePart,
     ) -> (Source, Option<Bytes>) {
-        let state = |seat: &mut Seat| {
-            let states = states_of(seat, self.first_code_occurrence(slot));
-            let own = states.into_iter().find(|(at, _)| *at == old.occurrence);
-            own.map(|(_, state)| state)
-        };
-        match (&old.code, &part.code) {
-            // The same code with another argument is another part, as a cartridge in a slot is: it begins.
-            (PartCode::WebAssembly { module: a, .. }, PartCode::WebAssembly { module: b, .. })
-                if a == b && old.contents != part.contents =>
-            {
-                (begun(part), None)
-            }
-            (a, b) if a == b => match state(seat) {
-                Some(image) => (Source::Image(image.clone()), Some(image)),
-                None => (Source::Birth, None),
-            },
-            (PartCode::WebAssembly { .. }, PartCode::WebAssembly { .. }) => {
-                match seat.enclave_mut().map(|e| e.save(old.occurrence)) {
-                    Some(Ok(save)) => (Source::Save(save), None),
-                    _ => (begun(part), None),
-                }
-            }
-            _ => (begun(part), None),
-        }
+        successor_of(self.first_code_occurrence(slot), seat, old, part)
     }
 
     /// Tries a candidate, and says whether it may come in.
@@ -375,8 +336,8 @@ impl Worker {
         let mut enclave = enclave_of(&self.shared.modules, pieces, turn_fuel)?;
         let mut letter = Letter::new(self.shared.owner, 0, image.id, own, self.now);
         letter.channel = JUDGE;
-        let mut stage = Stage::of(&image, self.shared.seed);
-        let (said, _, spent) = stage.play(&letter, &mut [], |effects| {
+        let mut stage = Stage::of(&image, self.shared.ground());
+        let (said, _, spent) = stage.play(&letter, Calls::Made(Vec::new()), |effects| {
             let mut answer = Vec::new();
             enclave.ask(JUDGE, own.as_bytes(), effects, &mut answer)?;
             Ok(answer)
@@ -396,94 +357,25 @@ impl Worker {
         last: u32,
         trial: &mut Trial,
     ) -> Result<(), Refusal> {
-        let journal = self.cells[slot as usize]
-            .more
-            .as_ref()
-            .and_then(|more| more.journal.as_ref());
-        let Some(journal) = journal else {
+        let more = self.cells[slot as usize].more.as_ref();
+        if more.is_none_or(|more| more.journal.is_none()) {
             return Err(Refusal::new(
                 Code::Untestable,
                 "the VC keeps no journal, so there is nothing to replay",
             )
             .hint("spawn it with --record N; or --override"));
-        };
-        let corrupt = |error: String| Refusal::new(Code::Corrupt, format!("the journal: {error}"));
-        let image = Image::from_trusted_bytes(journal.snapshot())
-            .map_err(|error| corrupt(error.to_string()))?;
-        let letters = journal
-            .entries()
-            .map(|bytes| Message::from_bytes(bytes).map(|(message, _)| letter_of(&message)))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| corrupt(error.to_string()))?;
-        let first = letters.len().saturating_sub(last as usize);
-        let (before, judged) = letters.split_at(first);
-        let mut seat = seat_of(&self.shared, &image).map_err(Refusal::from)?;
-        let mut stage = Stage::of(&image, self.shared.seed);
-        for letter in before {
-            trial.fuel += stage.turn(&mut seat, letter).spent;
         }
-        // Here the candidate comes in: from what the present part saves.
-        let first_code = self.first_code_occurrence(slot);
-        let states = states_of(&mut seat, first_code);
-        let mut image = with_states(image, &states);
-        let old = candidate.replaces.and_then(|at| {
-            let part = image.parts.iter().find(|part| part.occurrence == at)?;
-            Some(Part::from_image(part))
-        });
-        let from = match &old {
-            Some(old) => self.successor(slot, &mut seat, old, candidate.part).0,
-            None => candidate.from.clone(),
-        };
-        let place = with_candidate(&mut image, candidate);
-        let other = match seat_with(&self.shared, &image, Some((place, from))) {
-            Ok(other) => other,
+        let recorded = self.recorded(slot)?;
+        let found = against(self.shared.ground(), recorded.since_anew(), candidate, last)?;
+        trial.fuel += found.fuel;
+        let replay = match found.replay {
+            Ok(replay) => replay,
             Err(fault) => {
                 let what = format!("it does not go on from the state before: {}", fault.what);
                 trial.verdict = Verdict::Refuse(Refusal::new(fault.code, what));
                 return Ok(());
             }
         };
-        let mut theirs = (other, Stage::of(&image, self.shared.seed));
-        let mut replay = Replay {
-            messages: judged.len(),
-            different: 0,
-            failing: 0,
-            differences: Vec::new(),
-            states: Vec::new(),
-        };
-        for (n, letter) in judged.iter().enumerate() {
-            let ours = stage.turn(&mut seat, letter);
-            let new = theirs.1.turn(&mut theirs.0, letter);
-            trial.fuel += ours.spent + new.spent;
-            replay.failing += u64::from(ours.outcome.is_ok() && new.outcome.is_err());
-            let (before, after) = (describe(&ours), describe(&new));
-            if before != after {
-                replay.different += 1;
-                if replay.differences.len() < DIFFERENCES_MAX {
-                    replay.differences.push(Difference {
-                        message: first + n + 1,
-                        contents: format!("{:?}", letter.contents),
-                        before,
-                        after,
-                    });
-                }
-            }
-        }
-        let (ours, new) = (
-            saves_of(&mut seat, first_code),
-            saves_of(&mut theirs.0, first_code),
-        );
-        for (occurrence, state) in &ours {
-            let other = new.iter().find(|(at, _)| at == occurrence);
-            if other.map(|(_, s)| s) != Some(state) {
-                let digest = |state: &Bytes| Digest::of(state).to_string();
-                replay.states.push((
-                    *occurrence,
-                    digest(state),
-                    other.map(|(_, state)| digest(state)),
-                ));
-            }
-        }
         // A judge has said what matters; without one, nobody has, so any difference does.
         let unjudged = trial.judged.is_none();
         if unjudged && replay.different > 0 && matches!(trial.verdict, Verdict::Adopt) {
@@ -512,21 +404,64 @@ impl Worker {
     }
 }
 
-/// What the parts of a body would hand over to others: of sandboxed ones what they save, because what lies in
-/// a memory beside that is nobody's business; of natives their states.
-fn saves_of(seat: &mut Seat, first_code: u64) -> States {
-    let states = states_of(seat, first_code);
-    let save = |(occurrence, state): (u64, Bytes)| {
-        let saved = seat
-            .enclave_mut()
-            .and_then(|enclave| enclave.save(occurrence).ok());
-        (occurrence, saved.unwrap_or(state))
+/// The part among `parts` that a newer one replaces.
+pub(crate) fn place_in(
+    parts: Vec<Part>,
+    occurrence: Option<u64>,
+    part: &ImagePart,
+) -> Result<Part, Refusal> {
+    let same = |old: &Part| match (&old.code, &part.code) {
+        (PartCode::Native { name: a, .. }, PartCode::Native { name: b, .. }) => a == b,
+        _ => old.role.is_some() && old.role == part.role,
     };
-    states.into_iter().map(save).collect()
+    let found = match occurrence {
+        Some(wanted) => parts.into_iter().find(|old| old.occurrence == wanted),
+        None => match parts.iter().position(same) {
+            Some(at) => parts.into_iter().nth(at),
+            None => the_only_one(parts, part),
+        },
+    };
+    found.ok_or_else(|| {
+        Refusal::new(Code::Unknown, "the body has no such part")
+            .hint("`medium show` lists the occurrences")
+    })
+}
+
+/// From what a part goes on in a seat that comes into the place of another, and what it has of its own.
+pub(crate) fn successor_of(
+    first_code: u64,
+    seat: &mut Seat,
+    old: &Part,
+    part: &ImagePart,
+) -> (Source, Option<Bytes>) {
+    let state = |seat: &mut Seat| {
+        let states = states_of(seat, first_code);
+        let own = states.into_iter().find(|(at, _)| *at == old.occurrence);
+        own.map(|(_, state)| state)
+    };
+    match (&old.code, &part.code) {
+        // The same code with another argument is another part, as a cartridge in a slot is: it begins.
+        (PartCode::WebAssembly { module: a, .. }, PartCode::WebAssembly { module: b, .. })
+            if a == b && old.contents != part.contents =>
+        {
+            (begun(part), None)
+        }
+        (a, b) if a == b => match state(seat) {
+            Some(image) => (Source::Image(image.clone()), Some(image)),
+            None => (Source::Birth, None),
+        },
+        (PartCode::WebAssembly { .. }, PartCode::WebAssembly { .. }) => {
+            match seat.enclave_mut().map(|e| e.save(old.occurrence)) {
+                Some(Ok(save)) => (Source::Save(save), None),
+                _ => (begun(part), None),
+            }
+        }
+        _ => (begun(part), None),
+    }
 }
 
 /// From what a part goes on that comes with a state, or begins.
-pub(super) fn begun(part: &ImagePart) -> Source {
+pub(crate) fn begun(part: &ImagePart) -> Source {
     part.state.clone().map_or(Source::Birth, Source::Image)
 }
 
@@ -549,7 +484,7 @@ fn the_only_one(parts: Vec<Part>, candidate: &ImagePart) -> Option<Part> {
 }
 
 /// Puts a candidate into an image; gives its occurrence.
-fn with_candidate(image: &mut Image, candidate: &Candidate<'_>) -> u64 {
+pub(crate) fn with_candidate(image: &mut Image, candidate: &Candidate<'_>) -> u64 {
     let mut part = candidate.part.clone();
     let place = candidate.replaces.unwrap_or(image.next_occurrence);
     part.occurrence = place;
@@ -558,15 +493,6 @@ fn with_candidate(image: &mut Image, candidate: &Candidate<'_>) -> u64 {
         None => image.parts.push(part),
     }
     place
-}
-
-fn with_states(mut image: Image, states: &States) -> Image {
-    for part in &mut image.parts {
-        if let Some((_, state)) = states.iter().find(|(at, _)| *at == part.occurrence) {
-            part.state = Some(state.clone());
-        }
-    }
-    image
 }
 
 fn said(why: &str) -> &str {

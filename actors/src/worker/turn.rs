@@ -1,7 +1,7 @@
 //! One turn: all of its effects happen, or none.
 
 use genesis::channel::Channel;
-use genesis::id::{Digest, domain};
+use genesis::id::Digest;
 use genesis::limits::{
     LOG_LINE_BYTES_MAX, LOG_LINES_MAX, SET_ASIDE_MAX, TIMERS_MAX, TURN_FUEL_MAX,
 };
@@ -12,11 +12,12 @@ use genesis::time::Time;
 
 use super::Worker;
 use crate::behaviour::Fault;
-use crate::cell::{Digest0, Seat};
+use crate::cell::Seat;
 use crate::effects::{Effect, Effects, FUEL_PER_TURN, fuel_of};
+use crate::enclave::Calls;
 use crate::events::EventKind;
-use crate::handle::Entry;
-use crate::hosted::states_of;
+use crate::handle;
+use crate::journal::Entry;
 use crate::letter::{Contents, Letter};
 use crate::outside::OUTSIDE;
 use crate::timers::Due;
@@ -66,7 +67,7 @@ impl Worker {
         };
         let more = cell.more.as_deref();
         let mut gate = Effects {
-            me: Entry {
+            me: handle::Entry {
                 id: cell.id,
                 handle,
             },
@@ -87,11 +88,13 @@ impl Worker {
             turn_fuel: more.map_or(0, |more| more.turn_fuel),
             fuel_here,
             guests: &mut guests,
+            calls: Calls::Made(Vec::new()),
         };
         let mut outcome = seat.turn(letter, &mut gate);
         while is_interrupted(&outcome) {
             // The operator stopped somebody else: this turn has not happened, and is taken again.
             gate.list.clear();
+            gate.calls = Calls::Made(Vec::new());
             *gate.standing = before;
             gate.standing.turns += 1;
             gate.draws = 0;
@@ -102,6 +105,7 @@ impl Worker {
             outcome = seat.turn(letter, &mut gate);
         }
         let spent = gate.spent;
+        self.calls = gate.calls.made();
         if outcome.is_err() {
             effects.clear();
             cell.standing = before;
@@ -182,10 +186,10 @@ impl Worker {
         self.tally.turns += 1;
         self.burned += spent;
         self.note_burning(slot, spent);
-        self.record(slot, letter, &outcome, effects);
-        let cell = &mut self.cells[slot as usize];
         let fuel = fuel_of(effects).saturating_add(spent);
-        let fuel = fuel.min(cell.standing.purse.left(Coin::Fuel));
+        let fuel = fuel.min(self.cells[slot as usize].standing.purse.left(Coin::Fuel));
+        self.record(slot, letter, &outcome, effects, fuel);
+        let cell = &mut self.cells[slot as usize];
         // Cannot fail: not more than is left.
         let _ = cell.standing.purse.take(Coin::Fuel, fuel);
         cell.flags.ahead |= letter.ahead;
@@ -211,8 +215,15 @@ impl Worker {
                 }
                 self.ended(letter, || Fate::Consumed);
                 self.open_asks(slot, effects);
+                let reshapes = |effect: &Effect| {
+                    matches!(effect, Effect::Internalize(_) | Effect::Strip { .. })
+                };
+                let reshaped = effects.iter().any(reshapes);
                 for effect in effects.drain(..) {
                     self.apply(slot, letter, effect, seat);
+                }
+                if reshaped {
+                    self.snapshot(slot, seat, true);
                 }
             }
             Err(fault) => self.fault(slot, letter, fault, seat),
@@ -225,96 +236,6 @@ impl Worker {
         if cell.flags.durable && !cell.flags.dirty {
             cell.flags.dirty = true;
             self.dirty.push(slot);
-        }
-    }
-
-    /// Keeps trace and journal, where they are kept.
-    fn record(
-        &mut self,
-        slot: u32,
-        letter: &Letter,
-        outcome: &Result<(), Fault>,
-        effects: &[Effect],
-    ) {
-        let trace = self.shared.trace;
-        let journals = self.cells[slot as usize]
-            .more
-            .as_ref()
-            .is_some_and(|m| m.journal.is_some());
-        if !trace && !journals {
-            return;
-        }
-        let bytes = match letter.to_message().and_then(|message| message.to_bytes()) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                tracing::error!(%error, letter = ?letter.reference(), "a letter cannot be recorded");
-                return;
-            }
-        };
-        if trace {
-            let mut seen = (effects.len() as u64).to_le_bytes().to_vec();
-            for effect in effects {
-                effect.trace(&mut seen);
-            }
-            let outcome = match outcome {
-                Ok(()) => vec![0],
-                Err(fault) => [&[1 + u8::from(fault.ended)], fault.code.name().as_bytes()].concat(),
-            };
-            let more = self.cells[slot as usize].more_mut();
-            more.trace = Digest0(Digest::of_fields(
-                domain::TRACE,
-                &[
-                    &more.trace.0.0,
-                    &Digest::of(&bytes).0,
-                    &outcome,
-                    &Digest::of(&seen).0,
-                ],
-            ));
-        }
-        if journals {
-            self.journal(slot, bytes);
-        }
-    }
-
-    /// Truncates a journal by a snapshot, if it keeps one and has no room for the turn that comes.
-    pub(super) fn make_room(&mut self, slot: u32, seat: &mut Seat) {
-        let full = |more: &crate::cell::More| more.journal.as_ref().is_some_and(|j| j.is_full());
-        if self.cells[slot as usize].more.as_deref().is_some_and(full) {
-            self.snapshot(slot, seat);
-        }
-    }
-
-    /// Begins a VC's journal anew from what it is now, between two turns; if it keeps one.
-    pub(super) fn snapshot(&mut self, slot: u32, seat: &mut Seat) {
-        let keeps = |more: &crate::cell::More| more.journal.is_some();
-        if !self.cells[slot as usize].more.as_deref().is_some_and(keeps) {
-            return;
-        }
-        let states = states_of(seat, self.first_code_occurrence(slot));
-        let snapshot = self
-            .image_with(slot, &states)
-            .to_bytes()
-            .unwrap_or_default();
-        let cell = &mut self.cells[slot as usize];
-        let (id, durable) = (cell.id, cell.flags.durable);
-        if let Some(journal) = &mut cell.more_mut().journal {
-            journal.truncate(snapshot.clone().into());
-        }
-        if durable && self.shared.log.is_some() {
-            self.journal_snapshot(id, snapshot);
-        }
-    }
-
-    /// Records a message that was handled.
-    fn journal(&mut self, slot: u32, message: Vec<u8>) {
-        let durable = self.cells[slot as usize].flags.durable && self.shared.log.is_some();
-        let id = self.cells[slot as usize].id;
-        let number = match &mut self.cells[slot as usize].more_mut().journal {
-            Some(journal) => journal.record(message.clone().into()),
-            None => return,
-        };
-        if durable {
-            self.journal_row(id, number, message);
         }
     }
 
@@ -374,6 +295,7 @@ impl Worker {
                 more.restarts_total += 1;
                 let times = more.restarts_total;
                 self.restart(slot, seat);
+                self.write_down(slot, &Entry::Restarted);
                 self.event(EventKind::Restarted, id, times.to_string());
                 self.log_line(
                     slot,

@@ -85,7 +85,11 @@ impl PartRequest {
         Ok(Some(Cleared(granted)))
     }
 
-    async fn part(self, role: Option<String>, runtime: &Runtime) -> Result<Part, Refusal> {
+    pub(super) async fn part(
+        self,
+        role: Option<String>,
+        runtime: &Runtime,
+    ) -> Result<Part, Refusal> {
         let Self {
             native,
             version,
@@ -137,7 +141,7 @@ impl PartRequest {
 }
 
 /// A part that is to be taken in.
-enum Part {
+pub(super) enum Part {
     New(PartBirth),
     /// One that another VC stripped: it comes as it was, with its role.
     Stripped(MessageId),

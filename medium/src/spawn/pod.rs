@@ -21,7 +21,7 @@ use genesis::pattern::Pattern;
 use genesis::purse::Purse;
 use genesis::refusal::{Code, Refusal};
 
-use super::{Gate, Policy, blocking, literal_code};
+use super::{Gate, NO_JOURNAL, Policy, blocking, literal_code};
 
 /// Most bytes of parts that one pod brings into memory, all levels together: refuse.
 pub const PARTS_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -165,7 +165,10 @@ impl Lift {
             goal: pod.goal,
             durable: false, // decided for all of them when all are known
             restart,
-            record: pod.record.unwrap_or_default(),
+            record: match pod.record {
+                Some(0) => NO_JOURNAL,
+                record => record.unwrap_or_default(),
+            },
             idle_ms: pod.idle_ms.unwrap_or_default(),
             own_actor: false,
         })

@@ -38,13 +38,21 @@ enum Verdict {
     Refuse(Refusal),
 }
 
+/// What came of recorded messages with another part.
 #[derive(Debug, Deserialize)]
-struct Replay {
+pub(super) struct Replay {
     messages: usize,
     different: u64,
     failing: u64,
     differences: Vec<Difference>,
     states: Vec<(u64, String, Option<String>)>,
+}
+
+impl Replay {
+    /// Whether nobody could tell the difference.
+    pub(super) const fn is_same(&self) -> bool {
+        self.different == 0
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,7 +150,8 @@ fn scored(prefix: &str, scores: &Scores) -> Vec<(String, String)> {
     lines
 }
 
-fn replayed(replay: &Replay) -> String {
+/// What a replay found, in lines.
+pub(super) fn replayed(replay: &Replay) -> String {
     let mut text = format!(
         "{} messages: {} with another outcome, {} of them failing now",
         replay.messages, replay.different, replay.failing
