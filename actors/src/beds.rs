@@ -77,6 +77,9 @@ impl Bed {
             nested: false,
             durable: true,
             purse: self.purse,
+            low: Vec::new(),
+            faults: 0,
+            restarts: 0,
             reason: None,
             place: Some(self.place.clone()),
         }

@@ -16,13 +16,15 @@ use serde::{Deserialize, Serialize};
 use crate::behaviour::{Fault, NativeKind, Natives, Program};
 use crate::effects::{Contacts, Effects, Standing};
 use crate::enclave::Enclave;
+use crate::gauge::Gauge;
 use crate::handle::{Entry, Handle};
 use crate::hosted::Hosted;
 use crate::journal::{Journal, Marks};
 use crate::letter::Letter;
 use crate::life::Life;
 use crate::mailbox::Mailbox;
-use crate::view::{LogLine, SetAside};
+use crate::ready::FamilyId;
+use crate::view::{LogLine, SetAside, Summary};
 
 /// Where a VC's code is.
 pub(crate) enum Seat {
@@ -182,6 +184,12 @@ pub(crate) struct Cell {
     pub(crate) life: Life,
     pub(crate) flags: Flags,
     pub(crate) last_active: Time,
+    /// In whose line it stands for its turns.
+    pub(crate) family: FamilyId,
+    /// Fuel it used since it is in memory.
+    pub(crate) burned: u64,
+    /// How full its purse is, if it has an end.
+    pub(crate) gauge: Option<Box<Gauge>>,
     pub(crate) contacts: Option<Box<Contacts>>,
     pub(crate) more: Option<Box<More>>,
 }
@@ -395,6 +403,15 @@ impl RowFlags {
 /// What a VC has beside its image, and keeps when it sleeps: nobody shall notice that it did.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tail {
+    first: TailOne,
+    gauge: Option<Gauge>,
+    /// Where its journal is in the store; only of a durable VC.
+    journal: Option<Marks>,
+}
+
+/// The first version of a tail, which is how the others begin.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct TailOne {
     watchers: Vec<(VcId, bool)>,
     asks: Vec<(u64, Time)>,
     closed: Vec<u64>,
@@ -405,44 +422,35 @@ pub(crate) struct Tail {
     /// Only of a VC that goes to sleep: too much to be written with every turn.
     log: Vec<LogLine>,
     log_next: u64,
-    /// Where its journal is in the store; only of a durable VC.
-    journal: Option<Marks>,
 }
 
 impl Tail {
     /// The tail of a cell, if it has one.
-    pub(crate) fn of(more: &More, with_log: bool, durable: bool) -> Option<Self> {
-        let journal = more.journal.as_ref().map(|journal| journal.marks());
-        let aside = |aside: &SetAside| (aside.message, aside.from, aside.at, aside.why.clone());
-        let tail = Self {
-            watchers: more.watchers.clone(),
-            asks: more.asks.clone(),
-            closed: more.closed.iter().copied().collect(),
-            faults_total: more.faults_total,
-            restarts_total: more.restarts_total,
-            set_aside: more.set_aside.iter().map(aside).collect(),
-            reason: more.reason.clone(),
-            log: more.log.iter().filter(|_| with_log).cloned().collect(),
-            log_next: more.log_next,
-            journal: journal.filter(|marks| durable && marks.has_begun()),
-        };
-        let none = tail.watchers.is_empty()
-            && tail.asks.is_empty()
-            && tail.closed.is_empty()
-            && tail.reason.is_none()
-            && tail.journal.is_none()
-            && tail.log_next + tail.faults_total == 0;
-        (!none).then_some(tail)
+    pub(crate) fn of(cell: &Cell, with_log: bool) -> Option<Self> {
+        let first = cell.more.as_deref().map(|more| TailOne::of(more, with_log));
+        let first = first.unwrap_or_default();
+        // A purse that nothing was taken from is its own measure.
+        let gauge = cell.gauge.as_deref().copied();
+        let gauge = gauge.filter(|gauge| !gauge.is_new(cell.standing.purse));
+        let journal = cell.more.as_deref().and_then(|more| more.journal.as_ref());
+        let journal = journal.map(|journal| journal.marks());
+        let journal = journal.filter(|marks| cell.flags.durable && marks.has_begun());
+        let is_something = !first.is_nothing() || gauge.is_some() || journal.is_some();
+        is_something.then_some(Self {
+            first,
+            gauge,
+            journal,
+        })
     }
 
-    /// Reads a tail.
-    ///
-    /// # Errors
-    /// [`wire::DecodeError`] if the bytes are none.
+    /// Reads a tail of any version.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, wire::DecodeError> {
-        match bytes.split_first() {
-            // Version 1 said nothing of journals, which came last.
-            Some((&1, rest)) => wire::decode(TAIL_VERSION, &[&[TAIL_VERSION], rest, &[0]].concat()),
+        match bytes.first() {
+            Some(&TAIL_ONE) => Ok(Self {
+                first: wire::decode(TAIL_ONE, bytes)?,
+                gauge: None,
+                journal: None,
+            }),
             _ => wire::decode(TAIL_VERSION, bytes),
         }
     }
@@ -453,7 +461,52 @@ impl Tail {
     }
 
     /// Gives a cell that wakes what it had.
-    pub(crate) fn restore(self, more: &mut More) {
+    pub(crate) fn restore(self, cell: &mut Cell) {
+        if let Some(gauge) = self.gauge {
+            cell.gauge = Some(Box::new(gauge));
+        }
+        let marks = self.journal;
+        let more = cell.more_mut();
+        self.first.restore(more);
+        if let (Some(journal), Some(marks)) = (&mut more.journal, marks) {
+            journal.resume(marks);
+        }
+    }
+
+    /// Puts what it says into a summary of the sleeper.
+    pub(crate) fn sum_up(self, summary: &mut Summary) {
+        summary.low = self.gauge.map_or_else(Vec::new, |g| g.low(summary.purse));
+        summary.faults = self.first.faults_total;
+        summary.restarts = self.first.restarts_total;
+        summary.reason = self.first.reason;
+    }
+}
+
+impl TailOne {
+    fn of(more: &More, with_log: bool) -> Self {
+        let aside = |aside: &SetAside| (aside.message, aside.from, aside.at, aside.why.clone());
+        Self {
+            watchers: more.watchers.clone(),
+            asks: more.asks.clone(),
+            closed: more.closed.iter().copied().collect(),
+            faults_total: more.faults_total,
+            restarts_total: more.restarts_total,
+            set_aside: more.set_aside.iter().map(aside).collect(),
+            reason: more.reason.clone(),
+            log: more.log.iter().filter(|_| with_log).cloned().collect(),
+            log_next: more.log_next,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.watchers.is_empty()
+            && self.asks.is_empty()
+            && self.closed.is_empty()
+            && self.reason.is_none()
+            && self.log_next + self.faults_total == 0
+    }
+
+    fn restore(self, more: &mut More) {
         let aside = |(message, from, at, why)| SetAside {
             message,
             from,
@@ -471,9 +524,6 @@ impl Tail {
         more.log_dropped = self.log_next.saturating_sub(self.log.len() as u64);
         more.log = self.log.into();
         more.log_next = self.log_next;
-        if let (Some(journal), Some(marks)) = (&mut more.journal, self.journal) {
-            journal.resume(marks);
-        }
     }
 }
 
@@ -498,5 +548,6 @@ pub(crate) fn read_whole_row(
     Ok((RowFlags(flags), image, tail))
 }
 
-/// The version byte of a [`Tail`].
+/// The version byte of tails; those of version [`TAIL_ONE`] have no gauge.
 pub(crate) const TAIL_VERSION: u8 = 2;
+const TAIL_ONE: u8 = 1;

@@ -30,6 +30,8 @@ pub enum EventKind {
     Fault,
     /// A VC began again from its birth state; data: how often it did.
     Restarted,
+    /// Of a coin in a VC's purse little is left, or the owner gave some; data: which, and how much.
+    Purse,
     /// A VC's body changed; data: how.
     Reshaped,
     /// A message came back to its sender; data: why.

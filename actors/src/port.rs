@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use genesis::limits::INGRESS_MAX;
@@ -61,6 +62,8 @@ impl fmt::Debug for ControlJob {
 #[derive(Debug, Default)]
 pub(crate) struct Port {
     lanes: Mutex<Lanes>,
+    /// Whether something waits in the control lane: looked at between two turns, so without the lock.
+    called: AtomicBool,
     wake: Condvar,
     room: Notify,
 }
@@ -73,6 +76,7 @@ impl Port {
             return false;
         }
         lanes.control.push(ControlJob(job));
+        self.called.store(true, Ordering::Relaxed);
         self.ring(&mut lanes);
         true
     }
@@ -137,6 +141,7 @@ impl Port {
         room: bool,
     ) -> bool {
         let mut lanes = self.lanes.lock();
+        self.called.store(false, Ordering::Relaxed);
         control.extend(lanes.control.drain(..).map(|ControlJob(job)| job));
         // Always, whatever the arena holds: among it are the jobs that let held senders go on. Mailboxes
         // bound what it can bring.
@@ -179,6 +184,11 @@ impl Port {
         lanes.mail.clear();
         self.room.notify_waiters();
         self.wake.notify_all();
+    }
+
+    /// Whether something waits in the control lane.
+    pub(crate) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed)
     }
 
     /// How much traffic and mail waits at the door.

@@ -10,6 +10,7 @@ mod outside;
 mod replay;
 mod reshaping;
 mod start;
+mod steer;
 mod trace;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::store::{Store, StoreError};
 use crate::worker::Worker;
 
 pub use messages::Courier;
+pub use steer::TOP_MS_MAX;
 
 /// How long a change of a body may take to be acknowledged, in milliseconds.
 const RESHAPE_MS: u64 = 10_000;

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     /// Whether what was owed from before is in its mailboxes: no turn is taken earlier, so that nothing new
     /// overtakes it.
     pub(crate) open: AtomicBool,
+    /// How many brakes are being pulled: meanwhile no turn is taken.
+    pub(crate) brakes: AtomicU64,
     pub(crate) trace: bool,
     /// Virtual time goes no further than this.
     pub(crate) horizon: AtomicU64,
@@ -65,6 +67,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether turns are taken.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) && self.brakes.load(Ordering::Acquire) == 0
+    }
+
     /// The index of the worker of a VC.
     pub(crate) fn worker_of(&self, id: VcId) -> usize {
         usize::from(id.placement()) % self.ports.len()

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use genesis::channel::Channel;
 use genesis::id::{MessageId, VcId};
 use genesis::message::{Kind, Message};
+use genesis::pattern::Pattern;
 use genesis::power::Power;
-use genesis::purse::Purse;
+use genesis::purse::{Coin, Purse};
 use genesis::refusal::Refusal;
 use genesis::scores::Scores;
 use genesis::time::Time;
@@ -79,6 +80,35 @@ pub struct ListQuery {
     pub after: Option<VcId>,
     /// How many at the most; 0 for a page.
     pub limit: usize,
+    /// Only those whose shape, links and tags (`name`, `life`, `host`) meet it; none takes all.
+    pub pattern: Option<Pattern>,
+}
+
+/// A page of VCs, in the order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The VCs.
+    pub rows: Vec<Summary>,
+    /// The id after which the next page begins, if there is one.
+    pub next: Option<VcId>,
+    /// As of which events it is.
+    pub seqs: Seqs,
+}
+
+/// As of which events a look is: for each worker the number of the last event that had happened to its VCs.
+///
+/// A look and the events up to there agree exactly, worker by worker. The worker of a VC is the first byte of
+/// its id modulo their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seqs(pub Vec<u64>);
+
+impl Seqs {
+    /// The number of the last event that a look knows of this VC.
+    pub fn of(&self, id: VcId) -> u64 {
+        let worker = usize::from(id.placement()) % self.0.len().max(1);
+        self.0.get(worker).copied().unwrap_or_default()
+    }
 }
 
 /// One VC in a list.
@@ -104,6 +134,13 @@ pub struct Summary {
     pub durable: bool,
     /// What it may still spend.
     pub purse: Purse,
+    /// The coins of which at most a tenth is left of what it was born with or last given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub low: Vec<Coin>,
+    /// Turns that failed, since it was last born.
+    pub faults: u64,
+    /// How often it was restarted, since it was last born.
+    pub restarts: u64,
     /// Why it stopped, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -203,10 +240,6 @@ pub struct Portrait {
     pub sent: u64,
     /// How many births it gave.
     pub births: u64,
-    /// Turns that failed, since it was last born or woken.
-    pub faults: u64,
-    /// How often it was restarted, since it was last born or woken.
-    pub restarts: u64,
     /// The last messages that failed a turn.
     pub set_aside: Vec<SetAside>,
     /// Timers it has set.
@@ -395,6 +428,97 @@ pub struct Hit {
     pub gives: Vec<Channel>,
     /// What it needs.
     pub needs: Vec<Channel>,
+}
+
+/// By what the busiest are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TopBy {
+    /// Turns.
+    #[default]
+    Rate,
+    /// Fuel.
+    Fuel,
+    /// Messages that wait.
+    Mailbox,
+}
+
+/// The busiest VCs of those in memory, nested ones included, and how many there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Top {
+    /// When this was.
+    pub at: Time,
+    /// Over how many milliseconds rates were measured; 0 if they were not.
+    pub over_ms: u64,
+    /// As of which events it is.
+    pub seqs: Seqs,
+    /// VCs in memory that are not stopped.
+    pub live: u64,
+    /// VCs in memory that are stopped, and were not removed.
+    pub stopped: u64,
+    /// Messages that wait, of all.
+    pub queued: u64,
+    /// Turns a second, of all; none if rates were not measured.
+    pub rate: Option<u64>,
+    /// The busiest, busiest first.
+    pub rows: Vec<TopRow>,
+}
+
+/// One of the busiest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TopRow {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Turns it took.
+    pub turns: u64,
+    /// Turns a second; none if rates were not measured.
+    pub rate: Option<u64>,
+    /// Fuel it used since it was last in memory.
+    pub fuel: u64,
+    /// Fuel a second; none if rates were not measured.
+    pub fuel_rate: Option<u64>,
+}
+
+/// Whom the brake stops: each of them, and all who descend from them.
+#[derive(Clone, Debug, Default)]
+pub struct Brake {
+    /// Those that meet this pattern, whatever is said of [`ListQuery::pattern`].
+    pub pattern: Option<Pattern>,
+    /// These.
+    pub ids: Vec<VcId>,
+}
+
+/// Whom the brake has stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Braked {
+    /// How many were stopped.
+    pub count: u64,
+    /// How many of them were named, or met the pattern; the others descend from them.
+    pub matched: u64,
+    /// The first of them: those that had used most fuel, at most a page.
+    pub stopped: Vec<BrakedRow>,
+}
+
+/// One that the brake has stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BrakedRow {
+    /// Who.
+    #[serde(serialize_with = "text")]
+    pub id: VcId,
+    /// What its owner or host calls it.
+    pub name: Option<String>,
+    /// In whose body it lived, or who gave birth to it.
+    #[serde(serialize_with = "text")]
+    pub host: VcId,
+    /// Whether it was named, or met the pattern; else it descends from one that was.
+    pub matched: bool,
+    /// Turns it took.
+    pub turns: u64,
+    /// Fuel it used since it was last in memory.
+    pub fuel: u64,
+    /// Messages that waited for it, and went back.
+    pub mailbox: u32,
 }
 
 /// Numbers of a runtime. `accepted = queued + consumed + bounced + dead`, at rest.

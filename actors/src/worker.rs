@@ -21,6 +21,7 @@ pub(crate) mod replay;
 pub(crate) mod reshape;
 mod rows;
 mod sleep;
+pub(crate) mod steer;
 pub(crate) mod strong;
 pub(crate) mod trial;
 mod turn;
@@ -53,6 +54,7 @@ use crate::log::Slice;
 use crate::mailbox::Arena;
 use crate::outside::OUTSIDE;
 use crate::port::{Item, Job};
+use crate::ready::{Next, Ready};
 use crate::shared::Shared;
 use crate::timers::{Due, Timers};
 use crate::view::Fate;
@@ -63,6 +65,13 @@ const ADMIT_MAX: usize = 16 * 1024;
 const BUDGET_ROUNDS: u64 = 64;
 /// How long a worker sleeps at the most while the store is stalled or cells fall asleep.
 const STALL_MS: u64 = 50;
+
+/// Turns and effects of one VC before the next has its turn: where turns ask for much, fewer of them.
+const ACTIVATION_WORK: u64 = 4 * QUOTA as u64;
+/// What a birth counts for, of that.
+const BIRTH_WORK: u64 = 8;
+/// What a message that comes back counts for.
+const BOUNCE_WORK: u64 = 4;
 
 /// Something to be done once a slice has its number: acknowledge, hand out, count down.
 type AfterSlice = Box<dyn FnOnce(u64) + Send>;
@@ -89,7 +98,9 @@ pub struct Worker {
     free: Vec<u32>,
     table: HashTable<u32>,
     arena: Arena,
-    ready: VecDeque<u32>,
+    ready: Ready,
+    /// From whom those who are born next descend, if that is known.
+    root: Option<VcId>,
     /// Durable cells that wait for the store.
     parked: Vec<u32>,
     /// Cells that are dormant as soon as their row is on disk, and the slice it is in (0: not yet known).
@@ -111,6 +122,8 @@ pub struct Worker {
     tally: Tally,
     /// Fuel that sandboxed code has used here.
     burned: u64,
+    /// Turns and what they asked for, here.
+    work: u64,
     /// Bodies with live memories: of the small engine, of the large.
     live: [live::Live; 2],
     /// Turns under way in actors, and VCs that are being fetched.
@@ -146,7 +159,8 @@ impl Worker {
             free: Vec::new(),
             table: HashTable::new(),
             arena: Arena::default(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
+            root: None,
             parked: Vec::new(),
             falling: Vec::new(),
             timers: Timers::default(),
@@ -163,6 +177,7 @@ impl Worker {
             events: Vec::new(),
             tally: Tally::default(),
             burned: 0,
+            work: 0,
             live: <[live::Live; 2]>::default(),
             away: 0,
             rising: BTreeMap::new(),
@@ -199,7 +214,7 @@ impl Worker {
                 }
             }
             let away = self.admit_mail(&mut mail);
-            let open = self.shared.open.load(Ordering::Acquire);
+            let open = self.shared.is_open();
             if open {
                 self.fire_timers();
                 self.unpark();
@@ -298,25 +313,50 @@ impl Worker {
     // --- Turns --------------------------------------------------------------------------------
 
     fn take_turns(&mut self) {
-        let mut budget = i64::from(SLICE);
-        while budget > 0 {
-            let Some(slot) = self.next_ready() else { break };
-            budget -= i64::from(self.activate(slot)).max(1);
+        let mut taken = 0;
+        while taken < SLICE {
+            let Some(next) = self.next_ready() else { break };
+            let work = self.work;
+            taken += self.activate_unit(next);
+            let asked = u32::try_from((self.work - work) / (ACTIVATION_WORK / u64::from(QUOTA)));
+            taken += asked.unwrap_or(SLICE);
             if self.slice.is_empty() {
                 self.flush_full_batches();
+            }
+            // Whoever waits at the door, or for an answer, does not wait for all of the slice.
+            let waited_for =
+                !self.to_owner.is_empty() || self.shared.ports[usize::from(self.index)].is_called();
+            if waited_for && taken >= QUOTA && !self.shared.deterministic {
+                break;
             }
         }
     }
 
-    /// The next cell in the queue; under `--deterministic`, one drawn by the seed.
-    fn next_ready(&mut self) -> Option<u32> {
+    /// The next cell in line; under `--deterministic`, one drawn by the seed.
+    fn next_ready(&mut self) -> Option<Next> {
         if self.shared.deterministic && self.ready.len() > 1 {
             self.draws += 1;
             let draw = crate::effects::mix(self.shared.seed ^ self.draws);
             let at = usize::try_from(draw % self.ready.len() as u64).unwrap_or(0);
-            return self.ready.swap_remove_front(at);
+            return self.ready.draw(at);
         }
-        self.ready.pop_front()
+        self.ready.next()
+    }
+
+    /// Lets a cell take its turns, or of a family as many as take those of one; gives how many they took.
+    fn activate_unit(&mut self, next: Next) -> u32 {
+        let work = self.work;
+        let mut taken = self.activate(next.slot).max(1);
+        if next.family > 0 {
+            while taken < QUOTA && self.work - work < ACTIVATION_WORK {
+                let Some(slot) = self.ready.next_of(next.family) else {
+                    break;
+                };
+                taken += self.activate(slot).max(1);
+            }
+            self.ready.put_back(next.family);
+        }
+        taken
     }
 
     /// Lets a cell take its turns, up to its quota; gives how many it took.
@@ -352,9 +392,14 @@ impl Worker {
         cell.last_active = self.now;
         let generation = cell.generation;
         let mut taken = 0;
-        let burned = self.burned;
-        // A turn of sandboxed code may take as long as many others: it counts by what it burns.
-        while taken < QUOTA && self.burned - burned < ACTIVATION_FUEL {
+        let (burned, work) = (self.burned, self.work);
+        let may_go_on = |worker: &Self, taken| {
+            // A turn of sandboxed code may take as long as many others: it counts by what it burns.
+            taken < QUOTA
+                && worker.burned - burned < ACTIVATION_FUEL
+                && worker.work - work < ACTIVATION_WORK
+        };
+        while may_go_on(self, taken) {
             let Some(letter) = self.arena.pop(&mut self.cells[slot as usize].mail) else {
                 break;
             };
@@ -378,20 +423,27 @@ impl Worker {
                 cell.seat = seat;
             }
             self.release_senders(slot);
-            self.make_ready(slot);
+            let goes_on = !may_go_on(self, taken);
+            self.stand_in_line(slot, goes_on);
         }
         taken
     }
 
-    /// Puts a cell into the ready queue, once, if it has something to do.
+    /// Lets a cell stand in line, once, if it has something to do.
     fn make_ready(&mut self, slot: u32) {
+        self.stand_in_line(slot, false);
+    }
+
+    fn stand_in_line(&mut self, slot: u32, goes_on: bool) {
         let cell = &mut self.cells[slot as usize];
         if !cell.flags.ready
             && !cell.mail.is_empty()
             && matches!(cell.life, Life::Born | Life::Awake)
         {
             cell.flags.ready = true;
-            self.ready.push_back(slot);
+            // One that draws by the seed has one line.
+            let goes_on = goes_on && !self.shared.deterministic;
+            self.ready.push(slot, cell.family, goes_on);
         }
     }
 
@@ -514,6 +566,7 @@ impl Worker {
         let cell = &mut self.cells[slot as usize];
         if cell.life == Life::Dormant {
             cell.life = Life::Awake; // It was about to fall asleep.
+            self.event(EventKind::Awake, letter.to, "");
             self.falling.retain(|&(id, _)| id != letter.to);
             self.set_idle(slot);
         }
@@ -694,6 +747,7 @@ impl Worker {
             return self.die(letter, why);
         }
         self.tally.bounced += 1;
+        self.work += BOUNCE_WORK;
         self.ended(letter, || Fate::Bounced(why.clone()));
         self.event(
             EventKind::Bounced,

@@ -83,7 +83,7 @@ async fn only_its_host_is_told_and_believed() {
         tell(&runtime, stranger, &format!("!send-by k0 {channel} x")).await;
     }
     let portrait = show(&runtime, compute).await;
-    assert_eq!(portrait.faults, 2);
+    assert_eq!(portrait.summary.faults, 2);
     assert!(
         portrait
             .set_aside
@@ -114,7 +114,7 @@ async fn orders_are_bounded() {
         work(&runtime, compute).await.orders.len(),
         Compute::ORDERS_MAX
     );
-    assert_eq!(show(&runtime, compute).await.faults, 2);
+    assert_eq!(show(&runtime, compute).await.summary.faults, 2);
     let refusal = runtime
         .spawn(Birth::native("compute", "a ".repeat(17)))
         .await

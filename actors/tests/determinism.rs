@@ -100,13 +100,14 @@ async fn run(
         seat,
         "the test tests something"
     );
-    let (all, _) = runtime
+    let all = runtime
         .list(ListQuery {
             all: true,
             ..ListQuery::default()
         })
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     let mut traces = BTreeMap::new();
     for vc in all {
         let trace = show(&runtime, vc.id).await.trace;

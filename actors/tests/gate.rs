@@ -50,7 +50,7 @@ async fn each_effect_needs_its_grant() {
                 tell(&runtime, puppet, &format!("!{step}")).await;
                 let portrait = show(&runtime, puppet).await;
                 assert_eq!(
-                    portrait.faults,
+                    portrait.summary.faults,
                     u64::from(!granted),
                     "{step}, granted: {granted}"
                 );
@@ -285,11 +285,11 @@ async fn without_the_genesis_part_a_vc_is_mute() {
     assert!(portrait.grants.is_empty());
     assert!(portrait.body.iter().all(|part| part.code != "genesis"));
     for (power, step) in uses() {
-        let before = show(&runtime, puppet).await.faults;
+        let before = show(&runtime, puppet).await.summary.faults;
         tell(&runtime, puppet, &format!("!{step}")).await;
         let portrait = show(&runtime, puppet).await;
         if portrait.summary.life != Life::Stopped {
-            assert_eq!(portrait.faults, before + 1, "{power}");
+            assert_eq!(portrait.summary.faults, before + 1, "{power}");
         }
     }
     assert_eq!(notes(&runtime, friend).await, ["tell before"]);
@@ -354,7 +354,7 @@ async fn nobody_speaks_for_the_medium() {
     tell(&runtime, relay, "begin").await;
     runtime.run_until(genesis::time::Time(100)).await.unwrap();
     let portrait = show(&runtime, relay).await;
-    assert_eq!(portrait.faults, 1, "{:?}", portrait.set_aside);
+    assert_eq!(portrait.summary.faults, 1, "{:?}", portrait.set_aside);
     assert!(portrait.set_aside[0].why.starts_with("denied"));
     assert_eq!(notes(&runtime, friend).await.len(), 0);
     check_conserved(&runtime, "the medium's channels").await;

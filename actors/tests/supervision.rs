@@ -72,7 +72,7 @@ async fn a_failed_turn_never_happened() {
                 (after.sent, after.births, after.timers),
                 (before.sent, 0, 0)
             );
-            assert_eq!((after.faults, after.set_aside.len()), (1, 1));
+            assert_eq!((after.summary.faults, after.set_aside.len()), (1, 1));
             assert_eq!(after.set_aside[0].from, runtime.owner());
             assert!(after.set_aside[0].why.contains(why.code.name()));
             let lines = runtime.logs(puppet, 0, 10).await.unwrap().lines;
@@ -145,7 +145,10 @@ async fn a_vc_that_refuses_its_messages_is_not_restarted() {
         assert_eq!(why.code, Code::Malformed);
     }
     let portrait = show(&runtime, id).await;
-    assert_eq!((portrait.faults, portrait.restarts), (100, 0));
+    assert_eq!(
+        (portrait.summary.faults, portrait.summary.restarts),
+        (100, 0)
+    );
     assert_eq!(notes(&runtime, id).await, ["mine"]);
     runtime.shutdown().await;
 }
@@ -157,7 +160,7 @@ async fn too_many_faults_restart_and_too_many_restarts_stop() {
     tell(&runtime, parent, "!spawn puppet all").await;
     let child = show(&runtime, parent).await.contacts[0].id;
     let rules = show(&runtime, child).await;
-    assert_eq!(rules.restarts, 0);
+    assert_eq!(rules.summary.restarts, 0);
     tell(&runtime, child, "!note born-again").await;
     let mut faults = 0;
     let mut restarts = Vec::new();
@@ -167,7 +170,7 @@ async fn too_many_faults_restart_and_too_many_restarts_stop() {
         let why = ask(&runtime, child, "!fail").await.unwrap_err();
         assert_eq!(why.code, Code::Fault);
         let portrait = show(&runtime, child).await;
-        if portrait.restarts > restarts.len() as u64 {
+        if portrait.summary.restarts > restarts.len() as u64 {
             restarts.push(faults);
             let events = runtime.events().after(0, usize::MAX).events;
             let told = events
@@ -198,7 +201,10 @@ async fn too_many_faults_restart_and_too_many_restarts_stop() {
         pass(&runtime, clock.as_ref(), 2_000).await;
     }
     let portrait = show(&runtime, patient).await;
-    assert_eq!((portrait.faults, portrait.restarts), (30, 0));
+    assert_eq!(
+        (portrait.summary.faults, portrait.summary.restarts),
+        (30, 0)
+    );
     assert_eq!(notes(&runtime, patient).await, ["kept"]);
     runtime.shutdown().await;
 }
@@ -217,7 +223,10 @@ async fn a_restart_begins_from_the_birth_state() {
         let before = show(&runtime, puppet).await;
         ask(&runtime, puppet, "!fail").await.unwrap_err();
         let after = show(&runtime, puppet).await;
-        assert_eq!((after.restarts, &after.contacts), (1, &before.contacts));
+        assert_eq!(
+            (after.summary.restarts, &after.contacts),
+            (1, &before.contacts)
+        );
         assert_eq!(after.grants, before.grants);
         assert_eq!(notes(&runtime, puppet).await.len(), 0);
         assert_eq!(after.body_digest, before.body_digest);

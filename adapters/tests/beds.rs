@@ -60,7 +60,7 @@ async fn is_listed(runtime: &Runtime, id: VcId) -> bool {
         all: true,
         ..ListQuery::default()
     };
-    let (rows, _) = runtime.list(query).await.unwrap();
+    let rows = runtime.list(query).await.unwrap().rows;
     rows.iter().any(|row| row.id == id)
 }
 

@@ -284,7 +284,7 @@ async fn a_full_disk_refuses_what_is_new_and_serves_the_rest() {
             .list(ListQuery::default())
             .await
             .unwrap()
-            .0
+            .rows
             .is_empty()
     );
     let volatile = runtime.spawn(Birth::native("echo", "")).await.unwrap();

@@ -57,7 +57,7 @@ impl Medium {
             all: true,
             ..ListQuery::default()
         };
-        let (rows, _) = self.runtime.list(query).await.unwrap();
+        let rows = self.runtime.list(query).await.unwrap().rows;
         rows.iter().find(|row| row.id == id).map(|row| row.life)
     }
 
@@ -220,7 +220,11 @@ async fn sleep_is_not_noticed() {
         nap().await;
         let portrait = show(&medium.runtime, asker).await;
         assert_eq!(
-            (portrait.watchers, portrait.faults, portrait.set_aside.len()),
+            (
+                portrait.watchers,
+                portrait.summary.faults,
+                portrait.set_aside.len()
+            ),
             (1, 1, 1)
         );
         let log = medium.runtime.logs(asker, 0, 10).await.unwrap();

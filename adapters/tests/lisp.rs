@@ -88,7 +88,7 @@ async fn a_session_goes_on_asleep_awake_and_in_more_memory() {
     assert_eq!(say(&runtime, id, "(sum xs)").await, "6");
     let said = say(&runtime, id, "(length (iota 20000))").await;
     assert!(said.starts_with("error: out of memory"), "{said}");
-    assert!(show(&runtime, id).await.restarts == 0);
+    assert!(show(&runtime, id).await.summary.restarts == 0);
 
     counts_and_reports().await;
     spawns(&runtime).await;

@@ -41,7 +41,7 @@ async fn a_turn_that_fails_has_never_happened() {
             runtime.quiet().await.unwrap();
         }
     }
-    assert_eq!(show(&runtime, id).await.restarts, 0);
+    assert_eq!(show(&runtime, id).await.summary.restarts, 0);
     let log = log(&runtime, id).await;
     assert!(log.contains("unreachable"), "{log}");
     assert!(
@@ -113,7 +113,7 @@ async fn an_unmet_need_is_shown_fails_the_turn_and_is_met_again() {
         assert_eq!(refused.what, "unmet need limb/move");
     }
     assert_eq!(
-        show(&runtime, robot).await.restarts,
+        show(&runtime, robot).await.summary.restarts,
         0,
         "it is not its own fault"
     );

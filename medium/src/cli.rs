@@ -18,6 +18,7 @@ mod replay;
 mod show;
 mod sim;
 mod task;
+mod top;
 mod trace;
 mod world;
 
@@ -31,6 +32,7 @@ pub(crate) use replay::Replay;
 pub(crate) use show::Show;
 pub(crate) use sim::{Publish, Sim, SimVerb};
 pub(crate) use task::{Allow, Permissions, Task, TaskKind};
+pub(crate) use top::{Budget, By, Many, Stop, Top};
 pub(crate) use trace::Trace;
 pub(crate) use world::WorldVerb;
 
@@ -90,8 +92,16 @@ pub(crate) enum Verb {
     #[command(after_long_help = "Examples:\n  medium logs hello\n  medium logs hello -f")]
     Logs(Logs),
     /// List VCs
-    #[command(after_long_help = "Examples:\n  medium ps\n  medium ps --all --json")]
+    #[command(
+        after_long_help = "Examples:\n  medium ps\n  medium ps --all --json\n  medium ps --where 'needs(medium/spawn)'"
+    )]
     Ps(Ps),
+    /// Show the busiest VCs, again and again
+    #[command(
+        after_long_help = "Keys: r, f and m rank by rate, fuel and mailbox; q ends. A `!` in PURSE: a tenth or less is left.\n\n\
+        Examples:\n  medium top\n  medium top --by mailbox -n 5 --once\n  medium top --json --every 5000 | head -1"
+    )]
+    Top(Top),
     /// Show a VC, or a message, on one screen
     #[command(after_long_help = "Examples:\n  medium show counter\n  medium show msg:…")]
     Show(Show),
@@ -113,17 +123,32 @@ pub(crate) enum Verb {
     #[command(after_long_help = "Examples:\n  medium fork counter --name counter-2")]
     Fork(Fork),
     /// Put a VC to sleep; a message wakes it
-    #[command(after_long_help = "Examples:\n  medium sleep notary")]
-    Sleep(One),
+    #[command(
+        after_long_help = "Examples:\n  medium sleep notary\n  medium sleep --where 'parts>=3'"
+    )]
+    Sleep(Many),
     /// Wake a sleeping VC
-    #[command(after_long_help = "Examples:\n  medium wake notary")]
-    Wake(One),
-    /// Stop a VC: it takes no more turns, but can still be looked at
-    #[command(after_long_help = "Examples:\n  medium stop hello")]
-    Stop(One),
+    #[command(
+        after_long_help = "Examples:\n  medium wake notary\n  medium wake --where 'life in {dormant}'"
+    )]
+    Wake(Many),
+    /// Stop a VC, or all of a pattern: they take no more turns, but can still be looked at
+    #[command(
+        after_long_help = "Examples:\n  medium stop hello\n  medium stop agent --children    # and all who descend from it\n  \
+        medium stop --where 'name in {bomb}'\n  medium stop --where all    # everything but the node's own"
+    )]
+    Stop(Stop),
+    /// Put something into a VC's purse, or show what it holds
+    #[command(
+        after_long_help = "A VC whose purse is empty is stopped for good: give before that. `medium ps` and `medium top` mark what \
+        runs out with a `!`, and the VC's log says so.\n\nExamples:\n  medium budget agent\n  \
+        medium budget agent fuel=100000,messages=50\n  medium budget agent fuel=endless"
+    )]
+    Budget(Budget),
     /// Remove a stopped VC: nothing is left of it
     #[command(
-        after_long_help = "Examples:\n  medium remove hello\n  medium remove hello --force    # stops it first"
+        after_long_help = "Examples:\n  medium remove hello\n  medium remove hello --force    # stops it first\n  \
+        medium remove --where 'life in {stopped}'"
     )]
     Remove(Remove),
     /// Say what a part is worth to a VC's body, which stays as it is
@@ -456,6 +481,9 @@ pub(crate) struct Ps {
     /// Only those after this id, in the order of ids
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
+    /// Only those that a pattern takes: as in `find`, and the tags name, life and host
+    #[arg(long = "where", value_name = "PATTERN")]
+    pub(crate) pattern: Option<String>,
 }
 
 /// `shape`.
@@ -505,7 +533,11 @@ pub(crate) struct Fork {
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
     /// Whom: an id, a name, or a path into a body
-    pub(crate) vc: String,
+    #[arg(required_unless_present = "pattern", conflicts_with = "pattern")]
+    pub(crate) vc: Option<String>,
+    /// All that a pattern takes, one after the other
+    #[arg(long = "where", value_name = "PATTERN")]
+    pub(crate) pattern: Option<String>,
     /// Stop it first if it lives
     #[arg(long, short)]
     pub(crate) force: bool,

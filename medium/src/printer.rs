@@ -313,7 +313,7 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
 }
 
 /// A header and rows with every column as wide as its widest cell.
-fn columns(header: &[&str], rows: &[Vec<String>]) -> (String, Vec<String>) {
+pub(crate) fn columns(header: &[&str], rows: &[Vec<String>]) -> (String, Vec<String>) {
     // A cell is one line, whatever its text is.
     let cell = |text: &str| harmless(text).replace(['\n', '\t'], " ");
     let rows: Vec<Vec<String>> = rows

@@ -55,6 +55,7 @@ mod pods;
 mod replay;
 mod replies;
 mod reshape;
+mod top;
 mod trace;
 mod vcs;
 mod worlds;
@@ -332,6 +333,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/stop", about::stop),
         Route::get("/v1/events", events::socket),
         Route::get("/v1/find", vcs::find),
+        Route::get("/v1/top", top::top),
+        Route::post("/v1/brake", top::brake),
         Route::get("/v1/vcs", vcs::list),
         Route::post("/v1/vcs", vcs::spawn),
         Route::get("/v1/vcs/{vc}", vcs::show),
@@ -344,6 +347,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/v1/vcs/{vc}/bed", life::lay_down),
         Route::post("/v1/vcs/{vc}/wake", life::wake),
         Route::post("/v1/vcs/{vc}/stop", life::stop),
+        Route::post("/v1/vcs/{vc}/purse", top::fill),
         Route::post("/v1/vcs/{vc}/fork", life::fork),
         Route::post("/v1/vcs/{vc}/give", life::give),
         Route::post("/v1/vcs/{vc}/strip", reshape::strip),

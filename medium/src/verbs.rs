@@ -28,6 +28,7 @@ mod sim;
 mod spawn;
 mod stream;
 mod task;
+mod top;
 mod trace;
 mod trial;
 pub(crate) mod up;
@@ -78,15 +79,17 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Verb::Send(options) => send::send(context, options).await,
         Verb::Logs(options) => logs::logs(context, &options).await,
         Verb::Ps(options) => list::ps(context, &options).await,
+        Verb::Top(options) => top::top(context, &options).await,
         Verb::Find(options) => list::find(context, &options).await,
         Verb::Lineage(options) => list::lineage(context, &options.vc).await,
         Verb::Show(options) => show::show(context, &options).await,
         Verb::Shape(options) => show::shape(context, &options).await,
         Verb::Explain(options) => show::explain(context, &options.message).await,
         Verb::Persist(options) => persist::persist(context, &options).await,
-        Verb::Sleep(options) => life::signal(context, &options.vc, "sleep").await,
-        Verb::Wake(options) => life::signal(context, &options.vc, "wake").await,
-        Verb::Stop(options) => life::signal(context, &options.vc, "stop").await,
+        Verb::Sleep(options) => life::signal(context, &options, "sleep").await,
+        Verb::Wake(options) => life::signal(context, &options, "wake").await,
+        Verb::Stop(options) => life::stop(context, &options).await,
+        Verb::Budget(options) => life::budget(context, &options).await,
         Verb::Remove(options) => life::remove(context, &options).await,
         Verb::Try(options) => trial::attempt(context, &options).await,
         Verb::Replay(options) => replay::replay(context, &options).await,

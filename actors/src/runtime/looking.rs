@@ -8,39 +8,45 @@ use genesis::refusal::{Code, Refusal};
 use genesis::wire;
 
 use super::{RESHAPE_MS, Runtime, from_store};
-use crate::cell::read_row;
+use crate::cell::{Tail, read_row, read_whole_row};
 use crate::life::Life;
 use crate::natives::Listing;
 use crate::store::Table;
-use crate::view::{Hit, JournalView, ListQuery, LogPage, Outgoing, Portrait, Stats, Summary};
+use crate::view::{
+    Hit, JournalView, ListQuery, Listed, LogPage, Outgoing, Portrait, Seqs, Stats, Summary,
+};
 use crate::worker::bodies::body_of;
 use crate::worker::look::shape_of;
+use crate::worker::steer::Sieve;
 use crate::worker::{Worker, index};
 
 impl Runtime {
-    /// VCs in the order of their ids, and the id after which the next page begins, if there is one.
+    /// VCs in the order of their ids. What is in memory agrees with the events up to those that the answer
+    /// names; what sleeps is as the store has it.
     ///
     /// # Errors
     /// [`Refusal`] if the store cannot be read.
-    pub async fn list(&self, query: ListQuery) -> Result<(Vec<Summary>, Option<VcId>), Refusal> {
+    pub async fn list(&self, query: ListQuery) -> Result<Listed, Refusal> {
         let limit = if query.limit == 0 {
             PAGE_MAX
         } else {
             query.limit.min(PAGE_MAX)
         };
-        let mut rows = Vec::new();
+        let (mut rows, mut seqs) = (Vec::new(), Seqs::default());
         for worker in 0..self.shared.ports.len() {
             let query = query.clone();
-            rows.extend(
-                self.on_worker(worker, move |w| w.list(&query, limit + 1))
-                    .await?,
-            );
+            let look = move |w: &mut Worker| (w.last_event(), w.list(&query, limit + 1));
+            let (seq, here) = self.on_worker(worker, look).await?;
+            seqs.0.push(seq);
+            rows.extend(here);
         }
         self.list_sleepers(&query, limit + 1, &mut rows)?;
         let in_pods = self.beds().into_iter();
         rows.extend(
             in_pods
                 .filter(|(id, _)| query.after.is_none_or(|after| *id > after))
+                // What is in a pod is not known here, so no pattern takes it.
+                .filter(|_| query.pattern.is_none())
                 .map(|(id, bed)| bed.summary(id)),
         );
         rows.sort_unstable_by_key(|row| row.id);
@@ -48,7 +54,7 @@ impl Runtime {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|row| row.id);
-        Ok((rows, next))
+        Ok(Listed { rows, next, seqs })
     }
 
     /// Those that are nowhere but in the store.
@@ -65,6 +71,7 @@ impl Runtime {
         let mut after = query
             .after
             .map_or_else(Vec::new, |id| [id.as_bytes().as_slice(), &[0]].concat());
+        let sieve = query.pattern.as_ref().map(Sieve::new);
         let mut found = 0;
         while found < limit {
             let stored = log
@@ -76,16 +83,27 @@ impl Runtime {
             };
             after = [last.as_slice(), &[0]].concat();
             for (key, row) in stored {
-                let (flags, image) = read_row(&row).map_err(|error| {
-                    Refusal::new(Code::Corrupt, format!("table vcs, key {key:?}: {error}"))
-                })?;
+                let damaged =
+                    |error| Refusal::new(Code::Corrupt, format!("table vcs, key {key:?}: {error}"));
+                let (flags, image, tail) = read_whole_row(&row).map_err(damaged)?;
                 if image.nested && !query.all {
                     continue;
                 }
                 found += 1;
-                if !here.contains(&image.id) {
-                    rows.push(index::summary_of(&image, flags));
+                if here.contains(&image.id) {
+                    continue;
                 }
+                let mut row = index::summary_of(&image, flags);
+                if sieve
+                    .as_ref()
+                    .is_some_and(|s| !s.takes_image(&image, row.life))
+                {
+                    continue;
+                }
+                if let Some(tail) = tail.map(Tail::read).transpose().map_err(damaged)? {
+                    tail.sum_up(&mut row);
+                }
+                rows.push(row);
             }
         }
         Ok(())

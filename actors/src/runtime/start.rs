@@ -83,6 +83,7 @@ impl Runtime {
             seed: config.seed,
             deterministic: config.deterministic,
             open: AtomicBool::new(false),
+            brakes: AtomicU64::new(0),
             trace: config.trace || config.deterministic,
             horizon: AtomicU64::new(0),
             memory_bytes_max: config.memory_bytes_max,

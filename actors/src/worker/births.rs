@@ -8,17 +8,19 @@ use genesis::purse::Purse;
 use genesis::refusal::{Code as Why, Refusal};
 use genesis::time::Time;
 
-use super::Worker;
+use super::{BIRTH_WORK, Worker};
 use crate::behaviour::{Fault, NativeKind};
 use crate::birth::{Birth, CodeBirth};
 use crate::cell::{Cell, Digest0, Flags, More, Part, RowFlags, Seat};
 use crate::effects::{Contacts, Standing};
 use crate::events::EventKind;
+use crate::gauge::Gauge;
 use crate::handle::Entry;
 use crate::hosted::{Hosted, states_of};
 use crate::journal::Journal;
 use crate::life::Life;
 use crate::mailbox::Mailbox;
+use crate::ready::FamilyId;
 use crate::timers::Due;
 
 /// Events of births that are gathered before they are passed on.
@@ -135,6 +137,9 @@ impl Worker {
             life: Life::Born,
             flags: Flags::default(),
             last_active: self.now,
+            family: 0,
+            burned: 0,
+            gauge: Gauge::of(birth.purse).map(Box::new),
             contacts: None,
             more: None,
         };
@@ -182,6 +187,7 @@ impl Worker {
     pub(super) fn settle_in(&mut self, mut cell: Cell, born: bool) -> u32 {
         let id = cell.id;
         cell.flags.live = true;
+        cell.family = self.family_of(&cell);
         // A copy that goes on from a state has been told before.
         let wants_start = born && cell.standing.turns == 0 && self.wants_start(&cell);
         let slot = if let Some(slot) = self.free.pop() {
@@ -225,6 +231,35 @@ impl Worker {
         slot
     }
 
+    /// In whose line a VC stands that comes to live here.
+    fn family_of(&mut self, cell: &Cell) -> FamilyId {
+        let host = cell.host.id;
+        // One that draws by the seed has no families.
+        if self.shared.deterministic || host == self.shared.owner || host == VcId::NOBODY {
+            return 0;
+        }
+        let root = match (self.root, self.find(host)) {
+            (Some(root), _) => root,
+            (None, Some(slot)) => self.root_of(slot),
+            (None, None) => host,
+        };
+        self.ready.join(root)
+    }
+
+    /// From whom a VC descends whom nobody but the owner gave birth to; that may be itself.
+    fn root_of(&self, slot: u32) -> VcId {
+        let cell = &self.cells[slot as usize];
+        self.ready.root_of(cell.family).unwrap_or(cell.id)
+    }
+
+    /// Does what gives birth to somebody who descends from this root.
+    fn under<T>(&mut self, root: VcId, births: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.root.replace(root);
+        let done = births(self);
+        self.root = before;
+        done
+    }
+
     /// Whether a part of the VC gives the channel by which it learns that it was born.
     pub(super) fn wants_start(&self, cell: &Cell) -> bool {
         let native = |kind: &NativeKind| kind.gives.contains(&Channel::START);
@@ -242,6 +277,8 @@ impl Worker {
     /// A child that a turn gave birth to, placed anywhere.
     pub(super) fn spawn_child(&mut self, slot: u32, id: VcId, birth: Birth) {
         let host = self.cells[slot as usize].id;
+        self.work += BIRTH_WORK;
+        let root = self.root_of(slot);
         let (parent_is_durable, purse) = (self.cells[slot as usize].flags.durable, birth.purse);
         if birth.durable && parent_is_durable && self.shared.log.is_some() {
             // Its row is written together with the turn that bore it, wherever it will live.
@@ -264,7 +301,8 @@ impl Worker {
             return;
         }
         self.at_worker_of(id, move |worker| {
-            if let Err(why) = worker.birth(id, host, false, birth) {
+            let born = worker.under(root, |worker| worker.birth(id, host, false, birth));
+            if let Err(why) = born {
                 worker.child_failed(host, purse, &why);
             }
         });
@@ -274,6 +312,8 @@ impl Worker {
     pub(super) fn fork_child(&mut self, slot: u32, id: VcId, purse: Purse, seat: &mut Seat) {
         let states = states_of(seat, self.first_code_occurrence(slot));
         let mut image = self.image_with(slot, &states);
+        self.work += BIRTH_WORK;
+        let root = self.root_of(slot);
         let host = image.id;
         if let Err(why) = self.add_inner(&mut image, 0) {
             return self.child_failed(host, purse, &why);
@@ -291,7 +331,7 @@ impl Worker {
                     born: true,
                     ..Manner::default()
                 };
-                if let Err(why) = worker.thaw(image, manner) {
+                if let Err(why) = worker.under(root, |worker| worker.thaw(image, manner)) {
                     worker.child_failed(host, purse, &why);
                 }
             });
@@ -300,13 +340,14 @@ impl Worker {
 
     pub(super) fn begin_elsewhere(&mut self, image: Image) {
         let (id, host, purse) = (image.id, image.host, image.purse);
+        let root = self.find(host).map_or(host, |slot| self.root_of(slot));
         self.at_worker_of(id, move |worker| {
             let manner = Manner {
                 durable: true,
                 born: true,
                 ..Manner::default()
             };
-            if let Err(why) = worker.thaw(image, manner) {
+            if let Err(why) = worker.under(root, |worker| worker.thaw(image, manner)) {
                 worker.child_failed(host, purse, &why);
             }
         });
@@ -390,6 +431,9 @@ impl Worker {
                 ..Flags::default()
             },
             last_active: self.now,
+            family: 0,
+            burned: 0,
+            gauge: Gauge::of(image.purse).map(Box::new),
             contacts,
             more: Some(Box::new(More {
                 name: image.name,

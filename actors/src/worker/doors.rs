@@ -38,6 +38,9 @@ impl Worker {
             life: Life::Awake,
             flags: Flags::default(),
             last_active: Time::ZERO,
+            family: 0,
+            burned: 0,
+            gauge: None,
             contacts: None,
             more: None,
         };

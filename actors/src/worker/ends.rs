@@ -34,6 +34,7 @@ impl Worker {
         let cell = &mut self.cells[slot as usize];
         let (id, host) = (cell.id, cell.host.id);
         let purse = std::mem::replace(&mut cell.standing.purse, genesis::purse::Purse::EMPTY);
+        cell.gauge = None;
         let more = cell.more_mut();
         more.reason = Some(reason.to_owned());
         more.timers.clear();

@@ -119,6 +119,9 @@ pub(crate) fn summary_of(image: &Image, flags: RowFlags) -> Summary {
         nested: image.nested,
         durable: flags.0 & RowFlags::VOLATILE == 0,
         purse: image.purse,
+        low: Vec::new(),
+        faults: 0,
+        restarts: 0,
         reason: None,
         place: None,
     }

@@ -9,19 +9,28 @@ use genesis::limits::TURN_FUEL_MAX;
 use genesis::refusal::Refusal;
 
 use super::bodies::body_with;
+use super::steer::Sieve;
 use super::{Tally, Worker};
 use crate::cell::{Cell, Seat};
 use crate::view::{ListQuery, LogPage, PartView, Portrait, Summary};
 
 impl Worker {
+    /// The number of the last event that has happened here: what is seen now agrees with the events up to it.
+    pub(crate) fn last_event(&mut self) -> u64 {
+        self.shared.events.append(&mut self.events);
+        self.shared.events.last()
+    }
+
     /// The VCs in memory here that a query asks for, in the order of their ids, and no more than a page.
     pub(crate) fn list(&self, query: &ListQuery, limit: usize) -> Vec<Summary> {
+        let mut sieve = query.pattern.as_ref().map(Sieve::new);
         let mut rows: Vec<&Cell> = self
             .cells
             .iter()
             .filter(|cell| cell.flags.live && !matches!(cell.seat, Seat::Owner))
             .filter(|cell| query.all || !cell.flags.nested)
             .filter(|cell| query.after.is_none_or(|after| cell.id > after))
+            .filter(|cell| sieve.as_mut().is_none_or(|sieve| sieve.takes(self, cell)))
             .collect();
         if rows.len() > limit {
             rows.select_nth_unstable_by_key(limit, |cell| cell.id);
@@ -46,6 +55,12 @@ impl Worker {
             nested: cell.flags.nested,
             durable: cell.flags.durable,
             purse: cell.standing.purse,
+            low: cell
+                .gauge
+                .as_ref()
+                .map_or_else(Vec::new, |gauge| gauge.low(cell.standing.purse)),
+            faults: cell.more.as_ref().map_or(0, |more| more.faults_total),
+            restarts: cell.more.as_ref().map_or(0, |more| more.restarts_total),
             reason: cell.more.as_ref().and_then(|more| more.reason.clone()),
             place: None,
         }
@@ -91,8 +106,6 @@ impl Worker {
             turns: image.turns,
             sent: image.sequence,
             births: image.births,
-            faults: more.map_or(0, |more| more.faults_total),
-            restarts: more.map_or(0, |more| more.restarts_total),
             set_aside: more
                 .map(|more| more.set_aside.iter().cloned().collect())
                 .unwrap_or_default(),

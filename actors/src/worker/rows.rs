@@ -175,11 +175,8 @@ impl Worker {
         {
             flags |= RowFlags::OWN_ACTOR;
         }
-        let (asleep, durable) = (cell.life == Life::Dormant, cell.flags.durable);
-        let tail = cell
-            .more
-            .as_ref()
-            .and_then(|more| Tail::of(more, asleep, durable));
+        let asleep = cell.life == Life::Dormant;
+        let tail = Tail::of(cell, asleep);
         let asks = cell.more.as_ref().is_some_and(|more| !more.asks.is_empty());
         let tail = tail.and_then(|tail| wire::encode(TAIL_VERSION, &tail).ok());
         self.put_whole_row(&image, RowFlags(flags), tail.as_deref(), asks);

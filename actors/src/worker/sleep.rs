@@ -60,7 +60,7 @@ impl Worker {
         };
         let mut cell = self.cell_of(image, manner).map_err(Refusal::from)?;
         if let Some(tail) = tail {
-            tail.restore(cell.more_mut());
+            tail.restore(&mut cell);
         }
         let slot = self.settle_in(cell, false);
         if !manner.stopped {
@@ -78,7 +78,11 @@ impl Worker {
             return Err(stopped(id, "woken"));
         }
         if matches!(cell.life, Life::Born | Life::Dormant) {
+            let slept = cell.life == Life::Dormant;
             cell.life = cell.life.next(Signal::Wake).unwrap_or(cell.life);
+            if slept {
+                self.event(EventKind::Awake, id, "");
+            }
             self.falling.retain(|&(falling, _)| falling != id);
             self.set_idle(slot);
         }
@@ -225,8 +229,12 @@ impl Worker {
         cell.seat = Seat::Empty;
         cell.contacts = None;
         cell.more = None;
+        cell.gauge = None;
+        let family = std::mem::take(&mut cell.family);
         cell.life = Life::Removed;
         cell.generation += 1;
+        self.ready.leave(family);
+        let cell = &self.cells[slot as usize];
         if cell.generation < Handle::GENERATION_MAX {
             self.free.push(slot);
         }

@@ -129,6 +129,7 @@ impl Worker {
             cell.standing = before;
             let spent = spent.min(cell.standing.purse.left(Coin::Fuel));
             let _ = cell.standing.purse.take(Coin::Fuel, spent);
+            cell.burned = cell.burned.saturating_add(spent);
             self.burned += spent;
             self.go_slowly(slot, seat, letter);
             return;
@@ -185,6 +186,7 @@ impl Worker {
     ) {
         self.tally.turns += 1;
         self.burned += spent;
+        self.work += effects.len() as u64;
         self.note_burning(slot, spent);
         let fuel = fuel_of(effects).saturating_add(spent);
         let fuel = fuel.min(self.cells[slot as usize].standing.purse.left(Coin::Fuel));
@@ -192,6 +194,7 @@ impl Worker {
         let cell = &mut self.cells[slot as usize];
         // Cannot fail: not more than is left.
         let _ = cell.standing.purse.take(Coin::Fuel, fuel);
+        cell.burned = cell.burned.saturating_add(fuel);
         cell.flags.ahead |= letter.ahead;
         if letter.kind == Kind::Notice
             && letter.channel == Channel::TIMER
@@ -204,6 +207,9 @@ impl Worker {
         {
             let timer = more.timers.swap_remove(at);
             more.fired.retain(|&fired| fired != timer);
+        }
+        if self.cells[slot as usize].gauge.is_some() {
+            self.read_gauge(slot);
         }
         self.touch(slot);
         match outcome {

@@ -106,6 +106,15 @@ pub(crate) struct Summary {
     pub(crate) durable: bool,
     /// What it may still spend.
     pub(crate) purse: Purse,
+    /// The coins of which at most a tenth is left.
+    #[serde(default)]
+    pub(crate) low: Vec<Coin>,
+    /// Turns that failed.
+    #[serde(default)]
+    pub(crate) faults: u64,
+    /// How often it was restarted.
+    #[serde(default)]
+    pub(crate) restarts: u64,
     /// Why it stopped, if it did.
     #[serde(default)]
     pub(crate) reason: Option<String>,
@@ -157,10 +166,6 @@ pub(crate) struct Portrait {
     pub(crate) sent: u64,
     /// How many births it gave.
     pub(crate) births: u64,
-    /// Turns that failed.
-    pub(crate) faults: u64,
-    /// How often it was restarted.
-    pub(crate) restarts: u64,
     /// Messages that failed a turn.
     pub(crate) set_aside: Vec<SetAside>,
     /// Timers it has set.
@@ -292,15 +297,18 @@ impl Stats {
     }
 }
 
-/// A purse as a table shows it: only what has an end.
-pub(crate) fn purse_brief(purse: &Purse) -> String {
+/// A purse as a table shows it: only what has an end, with a `!` at what runs out.
+pub(crate) fn purse_brief(purse: &Purse, low: &[Coin]) -> String {
     let endless = |coin: Coin| purse.left(coin) == u64::MAX;
     let none = |coin: Coin| coin == Coin::Motes && purse.left(coin) == 0;
     let ends = Coin::ALL
         .into_iter()
         .filter(|&coin| !endless(coin) && !none(coin));
     let shown: Vec<_> = ends
-        .map(|coin| format!("{coin}={}", purse.left(coin)))
+        .map(|coin| {
+            let mark = if low.contains(&coin) { "!" } else { "" };
+            format!("{coin}={}{mark}", purse.left(coin))
+        })
         .collect();
     if shown.is_empty() {
         "endless".to_owned()
@@ -321,15 +329,15 @@ mod tests {
 
     #[test]
     fn a_purse_shows_only_what_ends() {
-        assert_eq!(purse_brief(&Purse::ENDLESS), "endless");
+        assert_eq!(purse_brief(&Purse::ENDLESS, &[]), "endless");
         let purse = Purse {
             fuel: 7,
             motes: 2,
             ..Purse::ENDLESS
         };
-        assert_eq!(purse_brief(&purse), "fuel=7 motes=2");
+        assert_eq!(purse_brief(&purse, &[Coin::Fuel]), "fuel=7! motes=2");
         assert_eq!(
-            purse_brief(&Purse::EMPTY),
+            purse_brief(&Purse::EMPTY, &[]),
             "fuel=0 messages=0 children=0 outside=0"
         );
     }

@@ -44,8 +44,11 @@ pub(super) async fn admit(
         )
         .hint("try again in a moment; asks that wait count as well")
     })?;
-    // Whoever stops the node, or listens to it, takes no turn: these may come while an ask waits.
-    let passes = matches!(request.uri().path(), "/v1/stop" | "/v1/events");
+    // Whoever stops the node or some of it, or listens to it, takes no turn: these may come while an ask waits.
+    let passes = matches!(
+        request.uri().path(),
+        "/v1/stop" | "/v1/events" | "/v1/brake"
+    );
     let _turn = if passes {
         None
     } else {

@@ -19,6 +19,7 @@ use actors::view::{Hit, ListQuery, LogPage, Portrait, Summary};
 
 use super::extract::{Json, Params, SPAWN_BYTES_MAX, Vc, Whom, flag};
 use super::failure::{Answer, clip, malformed};
+use super::top::pattern;
 use super::{Api, worlds};
 use crate::dormitory::is_place;
 use crate::outside::ProgramView;
@@ -35,9 +36,11 @@ pub(super) struct ListParams {
     after: Option<String>,
     #[serde(default)]
     limit: usize,
+    r#where: Option<String>,
 }
 
-/// A page of VCs, in the order of their ids; the header `x-medium-next` says where the next begins.
+/// A page of VCs, in the order of their ids; the header `x-medium-next` says where the next begins, and
+/// `x-medium-seqs` as of which events it is, a number for each worker.
 pub(super) async fn list(
     State(api): State<Api>,
     Params(params): Params<ListParams>,
@@ -50,13 +53,16 @@ pub(super) async fn list(
         all: params.all,
         after: after.transpose()?,
         limit: params.limit.min(PAGE_MAX),
+        pattern: params.r#where.as_deref().map(pattern).transpose()?,
     };
-    let (page, next) = api.runtime().list(query).await?;
+    let page = api.runtime().list(query).await?;
     let mut headers = HeaderMap::new();
-    if let Some(next) = next {
+    if let Some(next) = page.next {
         headers.insert("x-medium-next", ascii(&next.to_string())?);
     }
-    Ok((headers, Answered(page)))
+    let seqs: Vec<_> = page.seqs.0.iter().map(u64::to_string).collect();
+    headers.insert("x-medium-seqs", ascii(&seqs.join(","))?);
+    Ok((headers, Answered(page.rows)))
 }
 
 fn ascii(text: &str) -> Result<HeaderValue, Refusal> {

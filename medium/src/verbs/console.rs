@@ -143,7 +143,8 @@ pub(crate) async fn console(context: Context<'_>, options: &Console) -> Result<(
     }
     // First without touching the terminal: what is no console is said on it as it is.
     let first = frame(&client, &options.vc, 0).await?;
-    let _screen = Screen::open()?;
+    let way_out = "`--frames N --plain` prints the last of N frames without one";
+    let _screen = Screen::open("a console", way_out, WIDTH, HEIGHT / 2 + 1)?;
     context.printer.bytes(first.blocks().as_bytes())?;
     play(context, &client, options).await
 }
@@ -215,7 +216,7 @@ fn picture(vc: &str, reply: &Reply) -> Result<Picture, Refusal> {
 }
 
 /// What is typed, key by key. The thread that reads ends with the process: a read cannot be given up.
-fn keys() -> mpsc::Receiver<u8> {
+pub(super) fn keys() -> mpsc::Receiver<u8> {
     let (sender, receiver) = mpsc::channel(KEYS_WAITING_MAX);
     std::thread::spawn(move || {
         let mut typed = [0; 16];
@@ -237,28 +238,32 @@ fn keys() -> mpsc::Receiver<u8> {
 }
 
 /// A terminal in raw mode, on its other screen; as it was when this is dropped.
-struct Screen {
+pub(super) struct Screen {
     before: Termios,
 }
 
 impl Screen {
-    fn open() -> Result<Self, Refusal> {
+    /// Takes the terminal, if there is one of so many columns and lines.
+    pub(super) fn open(
+        what: &str,
+        way_out: &str,
+        columns_min: usize,
+        lines_min: usize,
+    ) -> Result<Self, Refusal> {
         let none = |why: &str| {
-            Refusal::new(
-                Code::Malformed,
-                format!("a console needs a terminal: {why}"),
-            )
-            .hint("`--frames N --plain` prints the last of N frames without one")
+            let what = format!("{what} needs a terminal: {why}");
+            Refusal::new(Code::Malformed, what).hint(way_out)
         };
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(none("stdin or stdout is none"));
         }
         if let Ok(size) = tcgetwinsize(io::stdout())
             && size.ws_col > 0
-            && (usize::from(size.ws_col) < WIDTH || usize::from(size.ws_row) <= HEIGHT / 2)
+            && (usize::from(size.ws_col) < columns_min || usize::from(size.ws_row) < lines_min)
         {
             let (columns, rows) = (size.ws_col, size.ws_row);
-            let what = format!("it has {columns} x {rows} characters, not {WIDTH} x 17");
+            let what =
+                format!("it has {columns} x {rows} characters, not {columns_min} x {lines_min}");
             return Err(none(&what));
         }
         let before = tcgetattr(io::stdin()).map_err(|error| none(&error.to_string()))?;

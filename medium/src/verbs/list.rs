@@ -13,9 +13,14 @@ use crate::cli::{Find, Ps};
 use crate::client::Client;
 use crate::client::seen::{Summary, purse_brief, short};
 
+/// What is shown of each.
+const HEADER: [&str; 8] = [
+    "ID", "NAME", "LIFE", "PARTS", "MAILBOX", "PURSE", "RESTARTS", "REASON",
+];
+
 /// Lists VCs by name and id.
 pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
-    let (mut rows, next) = list(&context.client()?, options).await?;
+    let (mut rows, next) = listed(&context.client()?, options).await?;
     let key = |row: &Value| {
         let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
         (row["name"].is_null(), text("name"), text("id"))
@@ -23,18 +28,21 @@ pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
     rows.sort_by_cached_key(key);
     if let Some(next) = next {
         let all = if options.all { " --all" } else { "" };
-        context
-            .printer
-            .note(&format!("there are more: `medium ps{all} --after {next}`"));
+        let pattern = options.pattern.as_ref();
+        let pattern = pattern.map_or_else(String::new, |pattern| format!(" --where '{pattern}'"));
+        context.printer.note(&format!(
+            "there are more: `medium ps{all}{pattern} --after {next}`"
+        ));
     }
     if context.printer.is_json() {
         return context.printer.json(&rows);
     }
     let rows: Vec<Summary> = serde_json::from_value(Value::Array(rows))?;
     if rows.is_empty() {
-        context
-            .printer
-            .note("no VCs here; `medium spawn echo --name e` makes one");
+        context.printer.note(match options.pattern {
+            Some(_) => "nobody is taken by this pattern; `medium shape VC` shows where a VC lies",
+            None => "no VCs here; `medium spawn echo --name e` makes one",
+        });
         return Ok(());
     }
     let cells = |row: &Summary| {
@@ -52,17 +60,20 @@ pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
             },
             row.parts.to_string(),
             row.mailbox.to_string(),
-            purse_brief(&row.purse),
+            purse_brief(&row.purse, &row.low),
+            row.restarts.to_string(),
+            row.reason.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<_> = rows.iter().map(cells).collect();
-    context
-        .printer
-        .table(&["ID", "NAME", "LIFE", "PARTS", "MAILBOX", "PURSE"], &rows)
+    context.printer.table(&HEADER, &rows)
 }
 
 /// At most so many VCs, page by page, and where the rest begins.
-async fn list(client: &Client, options: &Ps) -> Result<(Vec<Value>, Option<String>), Refusal> {
+pub(super) async fn listed(
+    client: &Client,
+    options: &Ps,
+) -> Result<(Vec<Value>, Option<String>), Refusal> {
     let mut rows: Vec<Value> = Vec::new();
     let mut after = options.after.clone();
     loop {
@@ -73,6 +84,7 @@ async fn list(client: &Client, options: &Ps) -> Result<(Vec<Value>, Option<Strin
         let mut query = vec![("limit", limit.to_string())];
         query.extend(options.all.then(|| ("all", "true".to_owned())));
         query.extend(after.map(|after| ("after", after)));
+        query.extend(options.pattern.clone().map(|pattern| ("where", pattern)));
         let page = client.page::<Vec<Value>>(&["v1", "vcs"], &query).await?;
         let empty = page.rows.is_empty();
         rows.extend(page.rows);

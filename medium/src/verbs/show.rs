@@ -108,7 +108,7 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
             "accepts",
             vc.accept.clone().unwrap_or_else(|| "everything".to_owned()),
         ),
-        ("purse", summary.purse.to_string()),
+        ("purse", purse(summary)),
         ("a turn", format!("at most {} fuel", vc.turn_fuel)),
         (
             "mailbox",
@@ -150,6 +150,19 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
         ));
     }
     fields
+}
+
+/// All coins, and which of them run out.
+fn purse(vc: &crate::client::seen::Summary) -> String {
+    let low: Vec<_> = vc.low.iter().map(|coin| coin.name()).collect();
+    match low.as_slice() {
+        [] => vc.purse.to_string(),
+        low => format!(
+            "{}\na tenth or less is left of {}",
+            vc.purse,
+            low.join(", ")
+        ),
+    }
 }
 
 fn parts(vc: &Portrait) -> String {
@@ -205,8 +218,8 @@ fn so_far(vc: &Portrait) -> String {
         (vc.turns, "turns"),
         (vc.sent, "messages sent"),
         (vc.births, "births"),
-        (vc.faults, "turns failed"),
-        (vc.restarts, "restarts"),
+        (vc.summary.faults, "turns failed"),
+        (vc.summary.restarts, "restarts"),
     ];
     let shown = counted
         .iter()
