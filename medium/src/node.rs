@@ -40,6 +40,7 @@ use crate::outside::Programs;
 use crate::pod_store::NodePods;
 use crate::server::bee::BeeServer;
 use crate::server::{self, Api, ApiConfig};
+use crate::spawn::{SpawnRequest, Spawned};
 use crate::stop::Stop;
 use crate::virtual_time::{Pace, keep_pace};
 use crate::worlds::agent::Agent;
@@ -317,6 +318,14 @@ impl Node {
     /// The runtime below the API, for those in the same process.
     pub fn runtime(&self) -> &Runtime {
         self.api.runtime()
+    }
+
+    /// Gives birth to a VC, as a request to the API does.
+    ///
+    /// # Errors
+    /// As [`Code`] says: what is wrong with the request, or what the node refuses.
+    pub async fn spawn(&self, request: SpawnRequest) -> Result<Spawned, Refusal> {
+        server::vcs::made(&self.api, request).await
     }
 
     /// The signal that stops the node; whoever gives it need not wait.

@@ -57,7 +57,7 @@ mod replies;
 mod reshape;
 mod top;
 mod trace;
-mod vcs;
+pub(crate) mod vcs;
 mod worlds;
 
 pub use contents::{DISK_RESERVE_BYTES, DOWNLOADS_MAX, REFERENCE_TYPE, UPLOADS_MAX};

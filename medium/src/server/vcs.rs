@@ -135,7 +135,8 @@ pub(super) async fn spawn(
     Ok((StatusCode::CREATED, Answered(spawned)))
 }
 
-async fn made(api: &Api, request: SpawnRequest) -> Result<Spawned, Refusal> {
+/// Gives birth to what a request asks for.
+pub(crate) async fn made(api: &Api, request: SpawnRequest) -> Result<Spawned, Refusal> {
     if let Source::Image(file) = &request.pod {
         worlds::not_twice(api, file).await?;
     }

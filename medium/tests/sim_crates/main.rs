@@ -11,6 +11,7 @@
 mod harness;
 mod home;
 mod published;
+mod shown;
 mod tutorial;
 
 use std::fs;
