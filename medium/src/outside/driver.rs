@@ -174,7 +174,11 @@ impl Work {
             && let Some(line) = told.contents.as_text()
         {
             // If it has ended, that is said in a moment.
-            let sent = running.lines.try_send((told.slice, line.to_owned()));
+            let sent = running.lines.try_send(ToTell {
+                slice: told.slice,
+                reference: told.reference,
+                line: line.to_owned(),
+            });
             if matches!(sent, Err(mpsc::error::TrySendError::Full(_))) {
                 self.end(format!(
                     "it does not read: {LINES_WAITING_MAX} lines wait for it"
@@ -321,7 +325,11 @@ impl Work {
             stopper,
             why: None,
         });
-        if let Err(why) = self.mouth.say(BEGAN, began.to_string().into_bytes()).await {
+        if let Err(why) = self
+            .mouth
+            .say(BEGAN, began.to_string().into_bytes(), None)
+            .await
+        {
             if let Some(running) = self.running.take() {
                 running.stopper.stop();
             }
@@ -401,7 +409,7 @@ impl Work {
         }
         if self
             .mouth
-            .say(ENDED, how.clone().into_bytes())
+            .say(ENDED, how.clone().into_bytes(), None)
             .await
             .is_err()
         {

@@ -1,6 +1,6 @@
 //! A program that runs: what goes in, what comes out, and how long it is silent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use actors::runtime::Runtime;
 use adapters::outside::{LINE_BYTES_MAX, LINES_AT_ONCE, NOISE, SAID};
 use genesis::channel::Channel;
 use genesis::id::VcId;
+use genesis::message::MessageRef;
 use genesis::refusal::Refusal;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -38,13 +39,22 @@ impl std::fmt::Debug for Line {
     }
 }
 
-/// What a program is told: a line, and the slice of the log that must be on disk before.
-pub(super) type ToTell = (u64, String);
+/// What a program is told.
+#[derive(Debug)]
+pub(super) struct ToTell {
+    /// The slice of the log that must be on disk before.
+    pub(super) slice: u64,
+    /// The message in which the VC says so.
+    pub(super) reference: MessageRef,
+    /// The line.
+    pub(super) line: String,
+}
 
 /// What a program owes, as far as its lines tell, and since when it is silent.
 #[derive(Debug)]
 pub(super) struct Owes {
-    open: BTreeSet<u64>,
+    /// What it was told and has not done with, and in which messages.
+    open: BTreeMap<u64, MessageRef>,
     asked: BTreeSet<String>,
     since: Instant,
 }
@@ -52,7 +62,7 @@ pub(super) struct Owes {
 impl Default for Owes {
     fn default() -> Self {
         Self {
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             asked: BTreeSet::new(),
             since: Instant::now(),
         }
@@ -70,23 +80,25 @@ struct Peek {
 }
 
 impl Owes {
-    fn told(&mut self, line: &str) {
-        let peek: Peek = serde_json::from_str(line).unwrap_or_default();
+    fn told(&mut self, told: &ToTell) {
+        let peek: Peek = serde_json::from_str(&told.line).unwrap_or_default();
         if let Some(serde_json::Value::String(key)) = peek.re {
             self.asked.remove(&key);
         }
-        self.open.extend(peek.id);
+        self.open.extend(peek.id.map(|id| (id, told.reference)));
         self.since = Instant::now();
     }
 
-    fn said(&mut self, line: &[u8]) {
+    /// Notes what a line says; gives the message because of which it does.
+    fn said(&mut self, line: &[u8]) -> Option<MessageRef> {
         let peek: Peek = serde_json::from_slice(line).unwrap_or_default();
+        let oldest = self.open.first_key_value().map(|(_, reference)| *reference);
         let answered = peek.re.and_then(|re| re.as_u64());
-        for id in answered.into_iter().chain(peek.done) {
-            self.open.remove(&id);
-        }
+        let meant = answered.into_iter().chain(peek.done);
+        let meant = meant.fold(None, |first, id| self.open.remove(&id).or(first));
         self.asked.extend(peek.ask);
         self.since = Instant::now();
+        meant.or(oldest)
     }
 
     /// Whether it has done with all it was told.
@@ -96,7 +108,7 @@ impl Owes {
 
     /// The oldest message it owes something for, if it has been silent for too long and waits for nobody.
     pub(super) fn overdue(&self, timeout: Duration) -> Option<u64> {
-        let oldest = *self.open.first()?;
+        let (&oldest, _) = self.open.first_key_value()?;
         (self.asked.is_empty() && self.since.elapsed() > timeout).then_some(oldest)
     }
 }
@@ -110,7 +122,8 @@ pub(super) async fn write(
 ) {
     let mut to = BufWriter::with_capacity(64 * 1024, to);
     let mut settled = 0;
-    while let Some((slice, line)) = lines.recv().await {
+    while let Some(told) = lines.recv().await {
+        let slice = told.slice;
         if slice > settled {
             if lines.is_empty() && to.flush().await.is_err() {
                 return;
@@ -120,9 +133,9 @@ pub(super) async fn write(
             }
             settled = slice;
         }
-        owes.lock().told(&line);
+        owes.lock().told(&told);
         let written = async {
-            to.write_all(line.as_bytes()).await?;
+            to.write_all(told.line.as_bytes()).await?;
             to.write_all(b"\n").await?;
             if lines.is_empty() {
                 to.flush().await?;
@@ -146,12 +159,17 @@ pub(super) struct Mouth {
 
 impl Mouth {
     /// Says something, once there is room.
-    pub(super) async fn say(&self, channel: Channel, contents: Vec<u8>) -> Result<(), Refusal> {
+    pub(super) async fn say(
+        &self,
+        channel: Channel,
+        contents: Vec<u8>,
+        cause: Option<MessageRef>,
+    ) -> Result<(), Refusal> {
         match self.credit.acquire().await {
             Ok(permit) => permit.forget(),
             Err(_) => return Ok(()),
         }
-        let said = self.runtime.outside_says(self.vc, channel, contents, None);
+        let said = self.runtime.outside_says(self.vc, channel, contents, cause);
         if let Err(refusal) = said.await {
             self.credit.add_permits(1);
             return Err(refusal);
@@ -175,15 +193,17 @@ pub(super) async fn read(
         let count = from.read(&mut chunk).await.unwrap_or(0);
         if count == 0 {
             if let Some(bytes) = skipped {
-                mouth.say(NOISE, too_long(bytes).into_bytes()).await?;
+                mouth.say(NOISE, too_long(bytes).into_bytes(), None).await?;
             } else if !rest.is_empty() {
                 let what = format!("it ended in the middle of a line of {} bytes", rest.len());
-                mouth.say(NOISE, what.into_bytes()).await?;
+                mouth.say(NOISE, what.into_bytes(), None).await?;
             }
             return Ok(());
         }
         let mut batch: Vec<u8> = Vec::new();
         let mut lines = 0;
+        // Lines of one message are due to one, or to nobody knows which.
+        let mut cause = None;
         for piece in chunk[..count].split_inclusive(|&byte| byte == b'\n') {
             let ends = piece.ends_with(b"\n");
             if let Some(bytes) = skipped {
@@ -200,19 +220,24 @@ pub(super) async fn read(
             }
             let full = batch.len() + rest.len() > SAID_BYTES_MAX || lines >= LINES_AT_ONCE;
             if full || skipped.is_some() && !batch.is_empty() {
-                mouth.say(SAID, std::mem::take(&mut batch)).await?;
+                mouth.say(SAID, std::mem::take(&mut batch), cause).await?;
                 lines = 0;
             }
             if let Some(bytes) = skipped.take() {
-                mouth.say(NOISE, too_long(bytes).into_bytes()).await?;
+                mouth.say(NOISE, too_long(bytes).into_bytes(), None).await?;
             } else {
-                owes.lock().said(&rest);
+                let due = owes.lock().said(&rest);
+                cause = if lines == 0 || cause == due {
+                    due
+                } else {
+                    None
+                };
                 batch.append(&mut rest);
                 lines += 1;
             }
         }
         if !batch.is_empty() {
-            mouth.say(SAID, batch).await?;
+            mouth.say(SAID, batch, cause).await?;
         }
     }
 }
