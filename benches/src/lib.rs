@@ -9,6 +9,7 @@
 
 pub mod bare;
 pub mod beside;
+pub mod brake;
 pub mod floor;
 pub mod medium;
 pub mod memory;
