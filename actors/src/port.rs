@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use genesis::limits::INGRESS_MAX;
@@ -64,6 +64,8 @@ pub(crate) struct Port {
     lanes: Mutex<Lanes>,
     /// Whether something waits in the control lane: looked at between two turns, so without the lock.
     called: AtomicBool,
+    /// Traffic that was left here and not yet read: looked at by those who leave it, so without the lock.
+    unread: AtomicUsize,
     wake: Condvar,
     room: Notify,
 }
@@ -84,6 +86,7 @@ impl Port {
     /// Leaves traffic from another worker: never waits, because two full workers would wait on each
     /// other. What a worker may produce in a slice bounds it.
     pub(crate) fn append(&self, items: &mut Vec<Item>) {
+        self.unread.fetch_add(items.len(), Ordering::Relaxed);
         let mut lanes = self.lanes.lock();
         if lanes.traffic.is_empty() {
             std::mem::swap(&mut lanes.traffic, items);
@@ -131,8 +134,8 @@ impl Port {
         }
     }
 
-    /// Takes what is there: control and traffic always, mail if there is `room` and the worker has
-    /// none left. Whether the door is still open.
+    /// Takes what is there: control always, traffic if the worker has none left, mail if there is `room` and the
+    /// worker has none left. Whether the door is still open.
     pub(crate) fn take(
         &self,
         control: &mut Vec<Job>,
@@ -143,9 +146,11 @@ impl Port {
         let mut lanes = self.lanes.lock();
         self.called.store(false, Ordering::Relaxed);
         control.extend(lanes.control.drain(..).map(|ControlJob(job)| job));
-        // Always, whatever the arena holds: among it are the jobs that let held senders go on. Mailboxes
-        // bound what it can bring.
-        std::mem::swap(&mut lanes.traffic, traffic);
+        // Whatever the arena holds: among it are the jobs that let held senders go on. Who leaves it does less
+        // while much of it is unread.
+        if traffic.is_empty() {
+            std::mem::swap(&mut lanes.traffic, traffic);
+        }
         if room && mail.is_empty() {
             let was_full = lanes.mail.len() >= INGRESS_MAX;
             std::mem::swap(&mut lanes.mail, mail);
@@ -186,14 +191,23 @@ impl Port {
         self.wake.notify_all();
     }
 
+    /// So much traffic was read.
+    pub(crate) fn read(&self, items: usize) {
+        self.unread.fetch_sub(items, Ordering::Relaxed);
+    }
+
+    /// Traffic that was left here and not yet read.
+    pub(crate) fn unread(&self) -> usize {
+        self.unread.load(Ordering::Relaxed)
+    }
+
     /// Whether something waits in the control lane.
     pub(crate) fn is_called(&self) -> bool {
         self.called.load(Ordering::Relaxed)
     }
 
-    /// How much traffic and mail waits at the door.
+    /// How much traffic and mail waits at the door, or was taken and not yet read.
     pub(crate) fn waiting(&self) -> usize {
-        let lanes = self.lanes.lock();
-        lanes.traffic.len() + lanes.mail.len()
+        self.unread() + self.lanes.lock().mail.len()
     }
 }

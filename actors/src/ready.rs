@@ -60,6 +60,11 @@ impl Ready {
         self.len
     }
 
+    /// Whether a unit stands in line that had nothing to do before.
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
     /// Whether none is.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

@@ -69,9 +69,16 @@ const STALL_MS: u64 = 50;
 /// Turns and effects of one VC before the next has its turn: where turns ask for much, fewer of them.
 const ACTIVATION_WORK: u64 = 4 * QUOTA as u64;
 /// What a birth counts for, of that.
-const BIRTH_WORK: u64 = 8;
+const BIRTH_WORK: u64 = 64;
 /// What a message that comes back counts for.
-const BOUNCE_WORK: u64 = 4;
+const BOUNCE_WORK: u64 = 16;
+
+/// Letters from other workers that are read at a time.
+const TRAFFIC_WORK: usize = 512;
+/// What a job counts for, of that: most are births.
+const JOB_WORK: usize = 16;
+/// From so much unread traffic on, those who leave it take fewer turns.
+const TRAFFIC_MAX: usize = 4_096;
 
 /// Something to be done once a slice has its number: acknowledge, hand out, count down.
 type AfterSlice = Box<dyn FnOnce(u64) + Send>;
@@ -207,12 +214,7 @@ impl Worker {
                 return; // Another thread of this runtime has ended by a panic.
             }
             self.control(&mut control);
-            for item in traffic.drain(..) {
-                match item {
-                    Item::Letter(letter) => self.deliver(letter),
-                    Item::Job(job) => job(self),
-                }
-            }
+            self.read_some(&mut traffic);
             let away = self.admit_mail(&mut mail);
             let open = self.shared.is_open();
             if open {
@@ -227,7 +229,7 @@ impl Worker {
             self.settle_sleepers();
             // An actor that comes back is a job in the control lane, which ends the rest.
             let idle = self.ready.is_empty() && (mail.is_empty() || away);
-            if (idle || !open) && !self.closing {
+            if (idle || !open) && traffic.is_empty() && !self.closing {
                 self.rest();
             }
         }
@@ -264,6 +266,29 @@ impl Worker {
             self.deliver(letter);
         }
         false
+    }
+
+    /// Reads traffic, but not all of it at once if it is much: who waits in the control lane does not wait for that.
+    fn read_some(&mut self, traffic: &mut Vec<Item>) {
+        let mut work = 0;
+        let fits = |item: &&Item| {
+            let before = work;
+            work += match item {
+                Item::Letter(_) => 1,
+                Item::Job(_) => JOB_WORK,
+            };
+            before < TRAFFIC_WORK
+        };
+        let count = traffic.iter().take_while(fits).count();
+        for item in traffic.drain(..count) {
+            match item {
+                Item::Letter(letter) => self.deliver(letter),
+                Item::Job(job) => job(self),
+            }
+        }
+        if count > 0 {
+            self.shared.ports[usize::from(self.index)].read(count);
+        }
     }
 
     fn control(&mut self, jobs: &mut Vec<Job>) {
@@ -313,8 +338,13 @@ impl Worker {
     // --- Turns --------------------------------------------------------------------------------
 
     fn take_turns(&mut self) {
+        // Whoever leaves more at another worker's door than that reads does less: else its reading never ends.
+        let others = self.shared.ports.iter().enumerate();
+        let crowded =
+            { others }.any(|(n, port)| n != usize::from(self.index) && port.unread() > TRAFFIC_MAX);
+        let slice = if crowded { 1 } else { SLICE };
         let mut taken = 0;
-        while taken < SLICE {
+        while taken < slice {
             let Some(next) = self.next_ready() else { break };
             let work = self.work;
             taken += self.activate_unit(next);
@@ -323,10 +353,11 @@ impl Worker {
             if self.slice.is_empty() {
                 self.flush_full_batches();
             }
-            // Whoever waits at the door, or for an answer, does not wait for all of the slice.
+            // Whoever waits at the door, or for an answer, does not wait for those who have much to do.
             let waited_for =
                 !self.to_owner.is_empty() || self.shared.ports[usize::from(self.index)].is_called();
-            if waited_for && taken >= QUOTA && !self.shared.deterministic {
+            let enough = taken >= QUOTA || !self.ready.has_fresh();
+            if waited_for && enough && !self.shared.deterministic {
                 break;
             }
         }

@@ -46,7 +46,9 @@ async fn beside(workers: usize, attack: Attack, rounds: usize) -> serde_json::Va
 #[expect(clippy::print_stdout, reason = "a bench's figures are its output")]
 fn main() {
     let said: Vec<String> = std::env::args().skip(1).collect();
-    let smoke = said.iter().any(|said| said == "--test" || said == "--quick");
+    let smoke = said
+        .iter()
+        .any(|said| said == "--test" || said == "--quick");
     let wanted: Vec<_> = said.iter().filter(|said| !said.starts_with('-')).collect();
     let rounds = if smoke { 1 } else { ROUNDS };
     let tokio = tokio::runtime::Builder::new_multi_thread()

@@ -9,8 +9,9 @@ use actors::behaviour::{Behaviour, Fault};
 use actors::birth::Birth;
 use actors::effects::{Contact, Effects};
 use actors::letter::Letter;
+use actors::life::Life;
 use actors::runtime::Runtime;
-use actors::view::{Brake, Outgoing};
+use actors::view::{Brake, ListQuery, Outgoing};
 use genesis::channel::Channel;
 use genesis::id::VcId;
 use genesis::message::Kind;
@@ -27,7 +28,7 @@ const NEIGHBOURS: u64 = 8;
 /// How long whoever asks pauses between two questions.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Births that one bomb's purse pays for.
-const CHILDREN: u64 = 20_000;
+const CHILDREN: u64 = 5_000;
 /// Messages that each purse of a storm, or of a conversation, pays for.
 const MESSAGES: u64 = 100_000;
 /// The version byte of a bomb's argument.
@@ -43,9 +44,9 @@ impl Behaviour for Bomb {
 
     fn born(argument: &[u8]) -> Result<Self, Fault> {
         let children = wire::decode(VERSION, argument);
-        Ok(Self(children.map_err(|error| {
-            Fault::malformed(error.to_string())
-        })?))
+        Ok(Self(
+            children.map_err(|error| Fault::malformed(error.to_string()))?,
+        ))
     }
 
     fn turn(&mut self, letter: &Letter, effects: &mut Effects<'_>) -> Result<(), Fault> {
@@ -243,14 +244,23 @@ impl Street {
         waited
     }
 
-    /// Whether an attack is over: nobody of it took a turn since this was last asked.
-    async fn have_ended(&self, attackers: &[VcId], turns: &mut u64) -> bool {
-        let before = std::mem::replace(turns, self.turns().await);
-        // The neighbours took some, and the asking; a bomb or a storm takes thousands.
-        attackers.is_empty() || turns.saturating_sub(before) < 10 * NEIGHBOURS
+    /// Whether an attack is over: a bomb when nobody was born since this was last asked, a pair when the purse
+    /// of one of them has ended it.
+    async fn have_ended(&self, attackers: &[VcId], born: &mut u64) -> bool {
+        if attackers.len() > 1 {
+            for &id in attackers {
+                let portrait = self.runtime.show(id).await.expect("it is there");
+                if portrait.summary.life == Life::Stopped {
+                    return true;
+                }
+            }
+            return false;
+        }
+        let now = self.runtime.stats().await.expect("it runs").born;
+        std::mem::replace(born, now) == now || attackers.is_empty()
     }
 
-    /// Stops what is left of an attack, and removes it.
+    /// Stops what is left of an attack, and removes it: the next begins in a runtime like this one did.
     async fn clear(&self, attackers: &[VcId]) {
         if attackers.is_empty() {
             return;
@@ -260,6 +270,20 @@ impl Street {
             ..Brake::default()
         };
         self.runtime.brake(brake).await.expect("the brake works");
+        let mut query = ListQuery {
+            pattern: "life in {stopped}".parse().ok(),
+            ..ListQuery::default()
+        };
+        loop {
+            let page = self.runtime.list(query.clone()).await;
+            let page = page.expect("it runs");
+            for row in page.rows {
+                let removed = self.runtime.remove(row.id).await;
+                removed.expect("it is stopped");
+            }
+            let Some(next) = page.next else { return };
+            query.after = Some(next);
+        }
     }
 
     async fn turns(&self) -> u64 {

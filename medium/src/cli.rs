@@ -124,16 +124,19 @@ pub(crate) enum Verb {
     Fork(Fork),
     /// Put a VC to sleep; a message wakes it
     #[command(
+        override_usage = "medium sleep [OPTIONS] <VC|--where PATTERN>",
         after_long_help = "Examples:\n  medium sleep notary\n  medium sleep --where 'parts>=3'"
     )]
     Sleep(Many),
     /// Wake a sleeping VC
     #[command(
+        override_usage = "medium wake [OPTIONS] <VC|--where PATTERN>",
         after_long_help = "Examples:\n  medium wake notary\n  medium wake --where 'life in {dormant}'"
     )]
     Wake(Many),
     /// Stop a VC, or all of a pattern: they take no more turns, but can still be looked at
     #[command(
+        override_usage = "medium stop [OPTIONS] <VC|--where PATTERN>",
         after_long_help = "Examples:\n  medium stop hello\n  medium stop agent --children    # and all who descend from it\n  \
         medium stop --where 'name in {bomb}'\n  medium stop --where all    # everything but the node's own"
     )]
@@ -147,6 +150,7 @@ pub(crate) enum Verb {
     Budget(Budget),
     /// Remove a stopped VC: nothing is left of it
     #[command(
+        override_usage = "medium remove [OPTIONS] <VC|--where PATTERN>",
         after_long_help = "Examples:\n  medium remove hello\n  medium remove hello --force    # stops it first\n  \
         medium remove --where 'life in {stopped}'"
     )]

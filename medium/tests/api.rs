@@ -19,6 +19,8 @@ mod node;
 mod refusals;
 #[path = "api/schema.rs"]
 mod schema;
+#[path = "api/steer.rs"]
+mod steer;
 #[path = "api/support.rs"]
 mod support;
 #[path = "api/vcs.rs"]

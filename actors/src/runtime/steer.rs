@@ -22,6 +22,9 @@ use crate::worker::steer::{Kin, Sieve};
 
 /// How long rates may be measured, in milliseconds.
 pub const TOP_MS_MAX: u64 = 10_000;
+/// So often in a row nothing may be unread before nothing is on its way: without turns, what is read is followed by
+/// fewer letters than that, one after the other (a message comes back, what comes back dies).
+const STILL: u32 = 4;
 /// How often the brake looks for kin that came while it stopped others: each time means that it found some.
 const ROUNDS_MAX: usize = 64;
 
@@ -140,9 +143,7 @@ impl Runtime {
         let mut slices = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let held = Held::pull(&self.shared);
-            // A round that had begun ends; what it sent is read; then nothing is on its way any more.
-            self.on_all(|_| ()).await?;
-            self.on_all(|_| ()).await?;
+            self.traffic_is_read().await?;
             loop {
                 let asked = pattern.take();
                 let kin = self
@@ -165,6 +166,16 @@ impl Runtime {
             log.settled(last).await?;
         }
         Ok(caught.told())
+    }
+
+    /// Waits until nothing is on its way between workers, while nobody takes a turn.
+    async fn traffic_is_read(&self) -> Result<(), Refusal> {
+        let mut still = 0;
+        while still < STILL {
+            let unread = self.on_all(|worker| worker.has_traffic()).await?;
+            still = if unread.contains(&true) { 0 } else { still + 1 };
+        }
+        Ok(())
     }
 
     /// Stops these at their workers; the slices in which that is written.

@@ -114,6 +114,11 @@ impl Worker {
 
     // --- The brake ----------------------------------------------------------------------------
 
+    /// Whether something from other workers waits here to be read.
+    pub(crate) fn has_traffic(&self) -> bool {
+        self.shared.ports[usize::from(self.index)].unread() > 0
+    }
+
     /// All who live in memory here, but the node's own, and whether the pattern takes them.
     pub(crate) fn kin(&self, pattern: Option<&Pattern>) -> Vec<Kin> {
         let mut sieve = pattern.map(Sieve::new);

@@ -87,6 +87,9 @@ async fn answers_are_what_the_document_says() {
         if path == "/v1/find" {
             real.push_str("?pattern=all");
         }
+        if path == "/v1/top" {
+            real.push_str("?over=1");
+        }
         let answer = node.request(Method::GET, &real).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{real}");
         let media = answer.headers()["content-type"]
@@ -159,6 +162,14 @@ async fn answers_are_what_the_document_says() {
     }
     let forked = node.post("/v1/vcs/echo/fork", &json!({})).await;
     check("post", "/v1/vcs/{vc}/fork", "201", &forked);
+    let filled = node
+        .post("/v1/vcs/echo/purse", &json!({"motes": 5, "fuel": null}))
+        .await;
+    check("post", "/v1/vcs/{vc}/purse", "200", &filled);
+    let kin = json!({"vcs": [forked["id"]]});
+    let braked = node.post("/v1/brake", &kin).await;
+    assert_eq!(braked["count"], 1);
+    check("post", "/v1/brake", "200", &braked);
     for verb in ["sleep", "wake", "stop"] {
         let life = node.post(&format!("/v1/vcs/echo/{verb}"), &json!({})).await;
         check("post", &format!("/v1/vcs/{{vc}}/{verb}"), "200", &life);

@@ -16,6 +16,7 @@ mod pods;
 mod regressions;
 mod reproducible;
 mod sandbox;
+mod steer;
 
 use std::io::Write;
 use std::process::Stdio;
