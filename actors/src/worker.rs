@@ -61,6 +61,9 @@ use crate::view::Fate;
 
 /// Messages a worker holds before it leaves further traffic at the door.
 const ADMIT_MAX: usize = 16 * 1024;
+/// Messages in a mailbox from which on what comes back to its VC dies, unless it ends an ask: who sends more than can
+/// be taken would else be sent as much without a bound.
+const RETURNS_MAX: u32 = 2 * genesis::limits::MAILBOX_LEN_MAX;
 /// How often the memory budget is looked at, in rounds.
 const BUDGET_ROUNDS: u64 = 64;
 /// How long a worker sleeps at the most while the store is stalled or cells fall asleep.
@@ -572,6 +575,10 @@ impl Worker {
         if matches!(cell.seat, Seat::Owner) {
             return self.hand_to_owner(*letter);
         }
+        if letter.kind == Kind::Bounce && !letter.logged && self.is_drowned(slot, &letter) {
+            let what = "too many of its messages came back at a time";
+            return self.die(&letter, Refusal::new(Code::Busy, what).who(letter.to));
+        }
         if matches!(letter.kind, Kind::Reply | Kind::Bounce) && self.is_late(slot, &letter) {
             return self.die(
                 &letter,
@@ -580,9 +587,9 @@ impl Worker {
         }
         let full = self.over_bound(slot, letter.weight());
         if let Some(refusal) = full {
-            // What the medium itself says is always let in: it is bounded by timers, asks and watches; and
-            // so is a stripped part, which has no other place and is bounded by the parts there are.
-            // And so is what comes from outside, by who listens there.
+            // What the medium itself says is always let in: it is bounded by timers, asks and watches, and what
+            // comes back by `RETURNS_MAX`; and so is a stripped part, which has no other place and is bounded by
+            // the parts there are; and what comes from outside, by who listens there.
             let always = matches!(letter.kind, Kind::Notice | Kind::Bounce | Kind::Stripped);
             if !always && letter.from != OUTSIDE {
                 // One that floods itself cannot wait for itself.
@@ -743,6 +750,17 @@ impl Worker {
                 self.at_worker_of(sender.id, move |worker| worker.hold(sender.id, false));
             }
         }
+    }
+
+    /// Whether a volatile VC has so many messages to handle that one more that came back would be too much, and
+    /// waits for nothing that this one ends.
+    fn is_drowned(&self, slot: u32, letter: &Letter) -> bool {
+        let cell = &self.cells[slot as usize];
+        let asks = |more: &crate::cell::More| {
+            let mut asks = more.asks.iter();
+            asks.any(|&(ask, _)| ask == letter.answers)
+        };
+        cell.mail.len() >= RETURNS_MAX && !cell.more.as_deref().is_some_and(asks)
     }
 
     /// Whether a reply answers an ask that has ended.
