@@ -63,7 +63,7 @@ use crate::view::Fate;
 const ADMIT_MAX: usize = 16 * 1024;
 /// Messages in a mailbox from which on what comes back to its VC dies, unless it ends an ask: who sends more than can
 /// be taken would else be sent as much without a bound.
-const RETURNS_MAX: u32 = 2 * genesis::limits::MAILBOX_LEN_MAX;
+const RETURNS_MAX: u32 = 2 * MAILBOX_LEN_MAX;
 /// How often the memory budget is looked at, in rounds.
 const BUDGET_ROUNDS: u64 = 64;
 /// How long a worker sleeps at the most while the store is stalled or cells fall asleep.
