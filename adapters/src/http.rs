@@ -14,6 +14,7 @@ mod backoff;
 mod body;
 mod credentials;
 mod error;
+mod origin;
 mod request;
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -34,6 +35,7 @@ pub use answer::Answer;
 pub use backoff::Patience;
 pub use credentials::{Credentials, CredentialsError, Login, Secret};
 pub use error::HttpError;
+pub use origin::{Target, URL_BYTES_MAX, origin};
 pub use request::{File, Request};
 
 /// Largest piece of a body that is handed on at once, in bytes.

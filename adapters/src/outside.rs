@@ -6,14 +6,24 @@
 //! message and is carried out by a turn. So the journal of such a VC holds all that the program ever said, a
 //! replay needs no process, and after a crash or a restart the program is told where it stands.
 //!
+//! The VCs [`Http`] and [`Llm`] speak for servers in the same way: what they want called leaves as a message, and
+//! what came back is one.
+//!
 //! Read in this order: [`program`] (what is said of a program before it runs), [`line`] (what is said to it and by
-//! it), `vc` (what the VC does with that). The protocol is described for those who write programs in
-//! `docs/outside.md`.
+//! it), `vc` (what the VC does with that); for servers [`call`] (what is called, and what came of it), `http`,
+//! [`chat`] (how language models answer), [`llm`]. The protocol is described for those who write programs in
+//! `docs/outside.md`, the two other VCs for those who use them in `docs/llm.md`.
 
+pub mod call;
+pub mod chat;
+pub mod http;
 pub mod line;
+pub mod llm;
 pub mod program;
 mod vc;
 
+pub use http::Http;
+pub use llm::Llm;
 pub use program::{Asks, Program};
 pub use vc::Outside;
 

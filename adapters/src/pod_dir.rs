@@ -141,8 +141,8 @@ pub enum PartSource {
         name: String,
         /// Which version; without one, the newest the node has.
         version: Option<u32>,
-        /// What it starts with, at most [`limits::CONTENTS_INLINE_MAX`] bytes.
-        argument: Option<String>,
+        /// What it starts with.
+        argument: Option<ArgumentSpec>,
     },
     /// A text in `vc.json`, at most [`limits::CONTENTS_INLINE_MAX`] bytes.
     Text(String),
@@ -169,7 +169,7 @@ pub enum ModuleSpec {
     },
 }
 
-/// What sandboxed code begins with, at most [`limits::CONTENTS_INLINE_MAX`] bytes.
+/// What code begins with, at most [`limits::CONTENTS_INLINE_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArgumentSpec {
     /// A text in `vc.json`.

@@ -42,7 +42,8 @@ fn everything_a_pod_can_say() {
             {{"native": "say", "version": 1, "argument": "Hi"}},
             {{"text": "some text", "decoder": "lib/main.wasm"}},
             {{"wasm": "hello", "argument": {{"file": "lib/main.wasm"}}}},
-            {{"wasm": "lib/main.wasm", "argument": "3"}}
+            {{"wasm": "lib/main.wasm", "argument": "3"}},
+            {{"native": "llm", "argument": {{"file": "lib/main.wasm"}}}}
         ],
         "accept": "bytes <= 4096", "goal": "hunger = 0",
         "grants": ["after", "send"],
@@ -87,7 +88,7 @@ fn everything_a_pod_can_say() {
                 PartSource::Native {
                     name: "say".to_owned(),
                     version: Some(1),
-                    argument: Some("Hi".to_owned()),
+                    argument: Some(ArgumentSpec::Text("Hi".to_owned())),
                 },
                 None,
                 None,
@@ -118,6 +119,18 @@ fn everything_a_pod_can_say() {
                         contents: code(),
                     },
                     argument: Some(ArgumentSpec::Text("3".to_owned())),
+                },
+                None,
+                None,
+            ),
+            part(
+                PartSource::Native {
+                    name: "llm".to_owned(),
+                    version: None,
+                    argument: Some(ArgumentSpec::File {
+                        path: path(),
+                        contents: code(),
+                    }),
                 },
                 None,
                 None,
@@ -295,7 +308,7 @@ fn the_shipped_pods_are_what_they_say() {
             continue;
         };
         let (native, argument) = match pod.name {
-            "hello" => ("say", Some("Hello, World!".to_owned())),
+            "hello" => ("say", Some(ArgumentSpec::Text("Hello, World!".to_owned()))),
             name => (name, None),
         };
         let code = match pod.name {
@@ -362,13 +375,16 @@ fn some_part() -> impl Strategy<Value = PartSpec> {
     let source = prop_oneof![
         some_file("files").prop_map(|(path, contents)| PartSource::File { path, contents }),
         any::<String>().prop_map(PartSource::Text),
-        (some_name(), any::<Option<u32>>(), any::<Option<String>>()).prop_map(
-            |(name, version, argument)| PartSource::Native {
+        (
+            some_name(),
+            any::<Option<u32>>(),
+            proptest::option::of(some_argument())
+        )
+            .prop_map(|(name, version, argument)| PartSource::Native {
                 name,
                 version,
                 argument
-            }
-        ),
+            }),
         (some_module(), proptest::option::of(some_argument()))
             .prop_map(|(module, argument)| PartSource::WebAssembly { module, argument }),
     ];

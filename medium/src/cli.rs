@@ -417,6 +417,9 @@ pub(crate) struct Outside {
     /// A folder to read, if it asks for it (repeatable)
     #[arg(long, value_name = "DIR")]
     pub(crate) read: Vec<String>,
+    /// A server to call, if it asks for it: scheme, host and port (repeatable)
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Vec<String>,
     /// A variable of your environment, if it asks for it (repeatable); it is kept by the node and never shown
     #[arg(long, value_name = "NAME")]
     pub(crate) secret: Vec<String>,

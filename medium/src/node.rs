@@ -16,7 +16,7 @@ use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
 use adapters::compute::{Launcher, Local};
 use adapters::contents::{Contents, ContentsError};
-use adapters::outside::Outside as Speaker;
+use adapters::outside::{Http, Llm, Outside as Speaker};
 use adapters::parts;
 use adapters::pods::{PodsError, WalletName};
 use adapters::store::memory::MemoryStore;
@@ -197,6 +197,7 @@ impl Node {
                     Ok(path) => Local::new(launcher).with_path(std::env::split_paths(&path)),
                     Err(_) => Local::new(launcher),
                 }),
+            !config.deterministic,
         );
         let runtime = Runtime::start(Config {
             sandbox: Some(sandbox),
@@ -420,6 +421,8 @@ pub(crate) fn native_behaviours() -> Natives {
         .with::<World>()
         .with::<Agent>()
         .with::<Speaker>()
+        .with::<Http>()
+        .with::<Llm>()
 }
 
 pub(crate) async fn sandbox(

@@ -7,32 +7,41 @@
 //! stands.
 //!
 //! Read in this order: `granted` (what a program was granted on this node), `process` (a program that runs: its
-//! pipes, its silence), `driver` (the actor).
+//! pipes, its silence), `driver` (the actor); for VCs that call servers `call` (their calls, and secrets), `http`,
+//! `llm`, `tools` (whom a language model may ask). `speaks` tells the two kinds apart.
 
+mod call;
 mod driver;
 mod granted;
+mod http;
+mod llm;
 mod process;
+mod speaks;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use actors::behaviour::Behaviour;
 use actors::outside::{Outside, Told};
 use actors::runtime::Runtime;
 use actors::view::Fate;
 use adapters::compute::{Allowed, ComputeError, Job, Limits, Local, Plan};
+use adapters::outside::call::Caller;
 use adapters::outside::{Outside as Speaker, Program};
 use dashmap::DashMap;
 use genesis::id::{Digest, VcId};
 use genesis::refusal::{Code, Refusal};
+use parking_lot::RwLock;
 use ractor::ActorRef;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 pub use granted::Granted;
 pub(crate) use process::Line;
+pub(crate) use speaks::Speaks;
 
 use driver::{Driver, Msg};
 
@@ -47,12 +56,15 @@ pub(crate) struct Programs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    runtime: OnceLock<Runtime>,
+    /// Between the beginning and the end: the runtime holds who listens, and nobody would be let go otherwise.
+    runtime: RwLock<Option<Runtime>>,
     drivers: DashMap<VcId, Handle>,
     /// Where programs have their folders and what they were granted is kept.
     folder: PathBuf,
     /// Who runs them; none on a node that runs none.
     local: Option<Local>,
+    /// Whether servers are called; never by a node that is deterministic.
+    calls: bool,
     tokio: tokio::runtime::Handle,
     closing: AtomicBool,
 }
@@ -71,7 +83,7 @@ pub struct ProgramView {
     pub vc: String,
     /// Its digest: another program of the same name has another.
     pub digest: String,
-    /// Its command; empty if it attaches itself.
+    /// Its command; empty if it attaches itself. Of what calls servers: what it is.
     pub command: Vec<String>,
     /// What it may do, in plain words.
     pub may: Vec<String>,
@@ -81,12 +93,13 @@ pub struct ProgramView {
 
 impl Programs {
     /// The drivers of a node whose folder this is.
-    pub(crate) fn new(data: &Path, local: Option<Local>) -> Self {
+    pub(crate) fn new(data: &Path, local: Option<Local>, calls: bool) -> Self {
         Self(Arc::new(Inner {
-            runtime: OnceLock::new(),
+            runtime: RwLock::new(None),
             drivers: DashMap::new(),
             folder: data.join(FOLDER),
             local,
+            calls,
             tokio: tokio::runtime::Handle::current(),
             closing: AtomicBool::new(false),
         }))
@@ -94,7 +107,7 @@ impl Programs {
 
     /// Begins to listen, and starts what ran when the node ended.
     pub(crate) async fn open(&self, runtime: Runtime) {
-        let _ = self.0.runtime.set(runtime);
+        *self.0.runtime.write() = Some(runtime);
         let folder = self.0.folder.clone();
         let ran = tokio::task::spawn_blocking(move || granted::ran(&folder)).await;
         for vc in ran.unwrap_or_default() {
@@ -111,6 +124,7 @@ impl Programs {
             let _ = actor.cast(Msg::Close);
             let _ = actor.wait(None).await;
         }
+        *self.0.runtime.write() = None;
     }
 
     /// Starts the program of a VC, if it does not run.
@@ -148,7 +162,7 @@ impl Programs {
         let Some(runtime) = self.runtime() else {
             return Ok(());
         };
-        if Self::program_of(runtime, vc).await?.is_some() {
+        if Speaks::by(&runtime, vc).await?.is_some() {
             self.grant(vc, &self.granted(from)?)?;
             self.start(vc);
         }
@@ -161,21 +175,15 @@ impl Programs {
             return Ok(None);
         };
         // A body that cannot be looked at now is shown without.
-        let Ok(Some(program)) = Self::program_of(runtime, vc).await else {
+        let Ok(Some(speaks)) = Speaks::by(&runtime, vc).await else {
             return Ok(None);
         };
         let granted = self.granted(vc)?;
-        let may = match self.plan(&vc.to_string(), &program, &granted) {
+        let may = match speaks.plan(self, &vc.to_string(), &granted) {
             Ok(may) => may,
             Err(why) => vec![format!("nothing: {}", why.what)],
         };
-        Ok(Some(ProgramView {
-            vc: vc.to_string(),
-            digest: program.digest().to_string(),
-            command: program.command,
-            may,
-            secrets: program.asks.secrets,
-        }))
+        Ok(Some(speaks.view(vc, may)))
     }
 
     /// The program a VC speaks for; none if it speaks for none.
@@ -226,6 +234,31 @@ impl Programs {
         Ok(may.into_iter().map(own).collect())
     }
 
+    /// Says what a VC that calls servers would be allowed, or why it would not be.
+    pub(crate) fn plan_calls(
+        &self,
+        name: &str,
+        caller: &Caller,
+        granted: &Granted,
+    ) -> Result<(), Refusal> {
+        let missing = caller.asks.without(&granted.asks());
+        if !missing.is_nothing() {
+            let flags = missing.flags().join(" ");
+            let what = format!(
+                "`{name}` ({}) asks for more than it is granted: {flags}",
+                caller.what.join(" ")
+            );
+            return Err(Refusal::new(Code::Denied, what)
+                .who(name)
+                .hint(format!("if it shall call there, grant it: {flags}")));
+        }
+        if !self.0.calls {
+            let what = "this node calls no servers: it is deterministic";
+            return Err(Refusal::new(Code::Denied, what).who(name));
+        }
+        Ok(())
+    }
+
     /// Who it is to speak for a VC over the network: only who has this may.
     pub(crate) fn token(secret: &genesis::seal::NodeSecret, vc: VcId) -> String {
         let key = secret.key_of(vc).to_bytes();
@@ -256,8 +289,8 @@ impl Programs {
         }
     }
 
-    fn runtime(&self) -> Option<&Runtime> {
-        self.0.runtime.get()
+    fn runtime(&self) -> Option<Runtime> {
+        self.0.runtime.read().clone()
     }
 
     /// Forgets a driver that has nothing to drive any more.

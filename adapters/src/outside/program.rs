@@ -62,6 +62,9 @@ pub struct Asks {
     /// Further folders to read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<String>,
+    /// Whom `http` and `llm` call: scheme, host and port of each. A process is given no such thing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 impl Asks {
@@ -76,8 +79,9 @@ impl Asks {
         let tcp = self.tcp.iter().map(|port| format!("--tcp {port}"));
         let secrets = self.secrets.iter().map(|name| format!("--secret {name}"));
         let read = self.read.iter().map(|path| format!("--read {path}"));
-        let all = network.into_iter().chain(tcp).chain(secrets).chain(read);
-        all.collect()
+        let origins = self.origins.iter().map(|url| format!("--origin {url}"));
+        let all = network.into_iter().chain(tcp).chain(secrets);
+        all.chain(read).chain(origins).collect()
     }
 
     /// What it asks for that is not among what was granted.
@@ -98,6 +102,7 @@ impl Asks {
             },
             secrets: left(&self.secrets, &granted.secrets),
             read: left(&self.read, &granted.read),
+            origins: left(&self.origins, &granted.origins),
         }
     }
 }

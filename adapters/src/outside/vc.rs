@@ -24,8 +24,8 @@ use super::{
 };
 
 /// A fact about a message whose contents are a JSON value: its metadata has `type`: `json`.
-const TYPE: &str = "type";
-const JSON: &str = "json";
+pub(super) const TYPE: &str = "type";
+pub(super) const JSON: &str = "json";
 /// How long a question of a program waits unless it says otherwise, in milliseconds.
 const WITHIN_MS: u64 = 60_000;
 /// How much of a refused line is shown, in characters.
@@ -488,6 +488,15 @@ fn called(id: VcId, effects: &Effects<'_>) -> String {
     }
 }
 
+/// Whether a message says that its contents are a JSON value.
+pub(super) fn says_json(letter: &Letter) -> bool {
+    letter
+        .extra
+        .as_deref()
+        .and_then(|extra| extra.metadata.get(TYPE))
+        .is_some_and(|value| value.as_ref() == JSON.as_bytes())
+}
+
 fn read_contents<'a>(letter: &'a Letter, tell: &mut Tell<'a>) {
     if let Some(far) = letter.contents.reference() {
         tell.reference = Some(Far {
@@ -496,12 +505,9 @@ fn read_contents<'a>(letter: &'a Letter, tell: &mut Tell<'a>) {
         });
         return;
     }
-    let says_json = letter
-        .extra
-        .as_deref()
-        .and_then(|extra| extra.metadata.get(TYPE))
-        .is_some_and(|value| value.as_ref() == JSON.as_bytes());
-    if says_json && let Ok(value) = serde_json::from_slice(&letter.contents) {
+    if says_json(letter)
+        && let Ok(value) = serde_json::from_slice(&letter.contents)
+    {
         tell.json = Some(value);
         return;
     }
@@ -518,7 +524,7 @@ fn bytes_of(contents: Contents) -> (String, bool) {
     }
 }
 
-fn written(value: &impl Serialize) -> Result<String, Fault> {
+pub(super) fn written(value: &impl Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault::malformed(error.to_string()))
 }
 

@@ -266,7 +266,7 @@ impl Reader<'_> {
                     .map(|node| node.whole_within(u32::MAX))
                     .transpose()?,
                 argument: argument
-                    .map(|node| node.string_within(limits::CONTENTS_INLINE_MAX))
+                    .map(|node| self.argument(&node, source))
                     .transpose()?,
             }));
         }
@@ -321,7 +321,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What sandboxed code begins with: a text, or `{"file": …}`.
+    /// What code begins with: a text, or `{"file": …}`.
     fn argument(&mut self, node: &Node<'_>, source: &Source<'_>) -> Result<ArgumentSpec, PodError> {
         if !node.is_object() {
             let text = node.string_within(limits::CONTENTS_INLINE_MAX)?;

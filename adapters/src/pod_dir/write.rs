@@ -59,13 +59,16 @@ pub(super) fn files(pod: &PodDir, prefix: &str, files: &mut BTreeMap<String, Con
         if let PartSource::File { path, contents } = &part.source {
             files.insert(format!("{prefix}{path}"), contents.clone());
         }
-        if let PartSource::WebAssembly { module, argument } = &part.source {
-            if let ModuleSpec::File { path, contents } = module {
-                files.insert(format!("{prefix}{path}"), contents.clone());
-            }
-            if let Some(ArgumentSpec::File { path, contents }) = argument {
-                files.insert(format!("{prefix}{path}"), contents.clone());
-            }
+        if let PartSource::WebAssembly { module, .. } = &part.source
+            && let ModuleSpec::File { path, contents } = module
+        {
+            files.insert(format!("{prefix}{path}"), contents.clone());
+        }
+        if let PartSource::WebAssembly { argument, .. } | PartSource::Native { argument, .. } =
+            &part.source
+            && let Some(ArgumentSpec::File { path, contents }) = argument
+        {
+            files.insert(format!("{prefix}{path}"), contents.clone());
         }
         if let Some(DecoderSpec::File { path, contents }) = &part.decoder {
             files.insert(format!("{prefix}{path}"), contents.clone());
@@ -187,6 +190,15 @@ enum WrittenArgument<'a> {
     File { file: &'a str },
 }
 
+impl<'a> WrittenArgument<'a> {
+    fn of(argument: &'a ArgumentSpec) -> Self {
+        match argument {
+            ArgumentSpec::Text(text) => Self::Text(text),
+            ArgumentSpec::File { path, .. } => Self::File { file: path },
+        }
+    }
+}
+
 impl<'a> WrittenPart<'a> {
     fn of(part: &'a PartSpec) -> Self {
         let mut written = match &part.source {
@@ -205,7 +217,7 @@ impl<'a> WrittenPart<'a> {
             } => Self {
                 native: Some(name),
                 version: *version,
-                argument: argument.as_deref().map(WrittenArgument::Text),
+                argument: argument.as_ref().map(WrittenArgument::of),
                 ..Self::default()
             },
             PartSource::WebAssembly { module, argument } => Self {
@@ -213,10 +225,7 @@ impl<'a> WrittenPart<'a> {
                     ModuleSpec::BuiltIn(name) => name,
                     ModuleSpec::File { path, .. } => path,
                 }),
-                argument: argument.as_ref().map(|argument| match argument {
-                    ArgumentSpec::Text(text) => WrittenArgument::Text(text),
-                    ArgumentSpec::File { path, .. } => WrittenArgument::File { file: path },
-                }),
+                argument: argument.as_ref().map(WrittenArgument::of),
                 ..Self::default()
             },
         };

@@ -4,8 +4,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::life::Life;
 use actors::outside::{Mercy, Told};
 use adapters::compute::{End, Talk};
+use adapters::outside::call::CALL;
 use adapters::outside::{BEGAN, ENDED, HELLO, LINE, OPEN_MAX, Program};
 use genesis::id::VcId;
 use genesis::refusal::{Code, Refusal};
@@ -14,6 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::call::Calls;
 use super::process::{self, Line, Mouth, Owes, ToTell};
 use super::{Programs, granted, job, refused};
 
@@ -56,6 +59,8 @@ pub(super) enum Msg {
     Over(u64, String, bool),
     /// Time passed, since the nth began.
     Tick(u64),
+    /// The nth call of a server has its answer.
+    Called(u64),
     /// The node stops.
     Close,
 }
@@ -70,6 +75,8 @@ pub(super) struct Work {
     running: Option<Running>,
     /// Whether a start is due already.
     due: bool,
+    /// The servers it calls.
+    calls: Calls,
 }
 
 /// A program that runs.
@@ -106,16 +113,18 @@ impl Actor for Driver {
     type Arguments = Args;
 
     async fn pre_start(&self, _: ActorRef<Msg>, args: Args) -> Result<Work, ActorProcessingErr> {
-        let runtime = args.programs.runtime().cloned();
+        let runtime = args.programs.runtime();
         let runtime = runtime.ok_or("the node has not begun")?;
+        let mouth = Mouth {
+            runtime,
+            vc: args.vc,
+            credit: args.credit,
+        };
         Ok(Work {
             vc: args.vc,
+            calls: Calls::new(args.programs.clone(), mouth.clone()),
             programs: args.programs,
-            mouth: Mouth {
-                runtime,
-                vc: args.vc,
-                credit: args.credit,
-            },
+            mouth,
             number: 0,
             running: None,
             due: false,
@@ -143,12 +152,15 @@ impl Actor for Driver {
             Msg::Refused(why) => work.end(why.what),
             Msg::Tick(number) => work.look(number),
             Msg::Over(number, how, attached) => work.over(&me, number, how, attached).await,
+            Msg::Called(number) => work.calls.called(number),
+            // It sleeps until a server answers.
+            Msg::Gone if work.calls.are_under_way() && work.sleeps().await => {}
             Msg::Gone => {
-                work.leave(&me, false);
+                work.leave(&me, false).await;
                 me.stop(None);
             }
             Msg::Close => {
-                work.leave(&me, true);
+                work.leave(&me, true).await;
                 me.stop(None);
             }
         }
@@ -158,6 +170,9 @@ impl Actor for Driver {
 
 impl Work {
     async fn told(&mut self, me: &ActorRef<Msg>, told: Told) {
+        if told.channel == CALL {
+            return self.calls.told(me, told);
+        }
         let Some(running) = &mut self.running else {
             // It says all of it again once there is somebody to hear it.
             if !self.due {
@@ -196,7 +211,7 @@ impl Work {
             // It attaches itself when it wants.
             Ok(Some(program)) if program.attaches() => return,
             Ok(Some(program)) => program,
-            Ok(None) => return,
+            Ok(None) => return self.calls.begin().await,
             Err(why) => return self.failed(me, why.to_string()).await,
         };
         if let Err(why) = self.launch(me, program).await {
@@ -434,17 +449,24 @@ impl Work {
                 me.send_after(Duration::from_millis(wait_ms), || Msg::Start);
             }
             Ok(Mercy::Stopped) | Err(_) => {
-                self.leave(me, false);
+                self.leave(me, false).await;
                 me.stop(None);
             }
         }
     }
 
+    /// Whether its VC takes no turns only because it sleeps.
+    async fn sleeps(&self) -> bool {
+        let shown = self.mouth.runtime.show(self.vc).await;
+        shown.is_ok_and(|shown| shown.summary.life != Life::Stopped)
+    }
+
     /// Ends what runs. A program that ran when its node ended runs again when that begins.
-    fn leave(&mut self, me: &ActorRef<Msg>, comes_back: bool) {
+    async fn leave(&mut self, me: &ActorRef<Msg>, comes_back: bool) {
         if let Some(running) = self.running.take() {
             running.stopper.stop();
         }
+        self.calls.leave().await;
         if !comes_back {
             let noted = granted::note_running(&self.programs.0.folder, self.vc, false);
             if let Err(why) = noted {

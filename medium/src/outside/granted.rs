@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use adapters::http::origin;
 use adapters::outside::Asks;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -36,6 +37,9 @@ pub struct Granted {
     /// Further folders to read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<String>,
+    /// Servers to call: scheme, host and port of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     /// The secrets: variables of its environment and their values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
@@ -61,6 +65,11 @@ impl Granted {
             tcp: self.tcp.clone(),
             secrets: self.secrets.keys().cloned().collect(),
             read: self.read.clone(),
+            origins: self
+                .origins
+                .iter()
+                .map(|o| origin(o).unwrap_or_else(|_| o.clone()))
+                .collect(),
         }
     }
 

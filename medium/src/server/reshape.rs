@@ -76,7 +76,7 @@ impl PartRequest {
             .map_err(|error| malformed(format!("`argument`: {error}")))?;
         let name = api.runtime().show(id).await?.summary.name;
         let name = name.unwrap_or_else(|| id.to_string());
-        program::is_expected(&name, &[&program], expect.as_deref())?;
+        program::is_expected(&name, &[program.digest()], expect.as_deref())?;
         let has = match &granted {
             Some(granted) => granted.clone(),
             None => api.programs().granted(id)?,

@@ -231,7 +231,7 @@ impl Lift {
             } => CodeBirth::Native {
                 name,
                 version,
-                argument: argument.unwrap_or_default().into(),
+                argument: self.argument(argument)?,
             },
             PartSource::Text(text) => literal_code(text),
             PartSource::WebAssembly { module, argument } => {
@@ -250,11 +250,7 @@ impl Lift {
                         (path, module)
                     }
                 };
-                let argument = match argument {
-                    None => Bytes::new(),
-                    Some(ArgumentSpec::Text(text)) => text.into(),
-                    Some(ArgumentSpec::File { path, contents }) => self.take(&path, contents)?,
-                };
+                let argument = self.argument(argument)?;
                 let digest = Digest::of(&module);
                 self.modules.insert(digest, (file, module));
                 CodeBirth::WebAssembly {
@@ -270,6 +266,14 @@ impl Lift {
                 .hint("only parts with `file` are read by a decoder; remove it"));
         }
         Ok(PartBirth { role, code })
+    }
+
+    fn argument(&mut self, argument: Option<ArgumentSpec>) -> Result<Bytes, Refusal> {
+        match argument {
+            None => Ok(Bytes::new()),
+            Some(ArgumentSpec::Text(text)) => Ok(text.into()),
+            Some(ArgumentSpec::File { path, contents }) => self.take(&path, contents),
+        }
     }
 
     /// The part that speaks for a program, with all its files.

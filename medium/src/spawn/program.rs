@@ -1,19 +1,17 @@
 //! The programs outside that a birth brings with it: looked at before it, begun after it.
 
-use actors::behaviour::Behaviour;
 use actors::birth::{Birth, CodeBirth};
 use actors::runtime::Runtime;
-use adapters::outside::{Outside, Program};
-use genesis::id::VcId;
+use genesis::id::{Digest, VcId};
 use genesis::refusal::{Code, Refusal};
 
-use crate::outside::{Granted, ProgramView, Programs};
+use crate::outside::{Granted, ProgramView, Programs, Speaks};
 
 /// A program, where in the birth it is, and what it may do.
 pub(super) struct Planned {
     /// The names that lead to its VC, from that which is born.
     path: Vec<String>,
-    program: Program,
+    speaks: Speaks,
     may: Vec<String>,
 }
 
@@ -29,11 +27,11 @@ pub(super) fn plan(
 ) -> Result<Vec<Planned>, Refusal> {
     let mut found = Vec::new();
     collect(birth, &mut Vec::new(), &mut found)?;
-    let all: Vec<_> = found.iter().map(|(_, _, program)| program).collect();
+    let all: Vec<_> = found.iter().map(|(_, _, speaks)| speaks.digest()).collect();
     is_expected(birth.name.as_deref().unwrap_or("it"), &all, expect)?;
-    let plan = |(path, name, program): (Vec<String>, String, Program)| {
-        let may = programs.plan(&name, &program, granted)?;
-        Ok(Planned { path, program, may })
+    let plan = |(path, name, speaks): (Vec<String>, String, Speaks)| {
+        let may = speaks.plan(programs, &name, granted)?;
+        Ok(Planned { path, speaks, may })
     };
     found.into_iter().map(plan).collect()
 }
@@ -44,14 +42,11 @@ pub(super) fn plan(
 /// [`Code::Denied`].
 pub(crate) fn is_expected(
     name: &str,
-    programs: &[&Program],
+    programs: &[Digest],
     expect: Option<&str>,
 ) -> Result<(), Refusal> {
     let Some(expect) = expect else { return Ok(()) };
-    let digests: Vec<_> = programs
-        .iter()
-        .map(|program| program.digest().to_string())
-        .collect();
+    let digests: Vec<_> = programs.iter().map(Digest::to_string).collect();
     if digests.iter().any(|digest| digest == expect) {
         return Ok(());
     }
@@ -67,16 +62,17 @@ pub(crate) fn is_expected(
 fn collect(
     birth: &Birth,
     path: &mut Vec<String>,
-    found: &mut Vec<(Vec<String>, String, Program)>,
+    found: &mut Vec<(Vec<String>, String, Speaks)>,
 ) -> Result<(), Refusal> {
     for part in &birth.parts {
         match &part.code {
-            CodeBirth::Native { name, argument, .. } if name == Outside::NAME => {
-                let program = Program::read(argument)
-                    .map_err(|error| Refusal::new(Code::Malformed, error.to_string()))?;
+            CodeBirth::Native { name, argument, .. } => {
+                let Some(speaks) = Speaks::of(name, argument)? else {
+                    continue;
+                };
                 let name = path.last().or(birth.name.as_ref());
                 let name = name.map_or("it", String::as_str).to_owned();
-                found.push((path.clone(), name, program));
+                found.push((path.clone(), name, speaks));
             }
             CodeBirth::Computer(inner) => {
                 path.push(part.role.clone().unwrap_or_default());
@@ -107,13 +103,7 @@ pub(super) async fn begin(
         let vc = runtime.resolve(&address).await?;
         programs.grant(vc, granted)?;
         programs.start(vc);
-        views.push(ProgramView {
-            vc: vc.to_string(),
-            digest: planned.program.digest().to_string(),
-            command: planned.program.command,
-            may: planned.may,
-            secrets: planned.program.asks.secrets,
-        });
+        views.push(planned.speaks.view(vc, planned.may));
     }
     Ok(views)
 }

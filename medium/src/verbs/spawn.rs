@@ -124,6 +124,7 @@ pub(super) fn outside(options: &Outside, birth: &mut Map<String, Value>) -> Resu
         network,
         tcp,
         read,
+        origin,
         secret,
         trust_native,
         expect,
@@ -135,6 +136,7 @@ pub(super) fn outside(options: &Outside, birth: &mut Map<String, Value>) -> Resu
         network: *network,
         tcp: tcp.clone(),
         read: read.clone(),
+        origins: origins(origin)?,
         trust_native: *trust_native,
         ..Granted::default()
     };
@@ -151,6 +153,17 @@ pub(super) fn outside(options: &Outside, birth: &mut Map<String, Value>) -> Resu
         birth.insert("outside".to_owned(), granted);
     }
     Ok(())
+}
+
+/// Servers to call, each in one form.
+fn origins(given: &[String]) -> Result<Vec<String>, Refusal> {
+    let read = |text: &String| {
+        adapters::http::origin(text).map_err(|why| {
+            Refusal::new(Code::Malformed, format!("`--origin {text}`: {why}"))
+                .hint("such as `--origin http://127.0.0.1:8080`")
+        })
+    };
+    given.iter().map(read).collect()
 }
 
 /// Which powers the parts of a VC need that nobody asked for, and so nobody withheld.
