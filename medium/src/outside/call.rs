@@ -70,7 +70,7 @@ impl Calls {
     /// Tells the VC that its calls are made from here on: what is not answered, it says again.
     pub(super) async fn begin(&mut self) {
         self.note();
-        if let Err(why) = self.mouth.say(BEGAN, b"{}".to_vec()).await {
+        if let Err(why) = self.mouth.say(BEGAN, b"{}".to_vec(), None).await {
             tracing::debug!(%why, vc = %self.mouth.vc, "who makes calls for it is not heard");
         }
     }
@@ -91,7 +91,8 @@ impl Calls {
         }
         self.note();
         self.under_way.insert(number);
-        let (mouth, programs) = (self.mouth.clone(), self.programs.clone());
+        let (mut mouth, programs) = (self.mouth.clone(), self.programs.clone());
+        mouth.cause = Some(told.reference);
         let client = self.client();
         let me = me.clone();
         self.tasks.spawn(async move {
@@ -104,7 +105,7 @@ impl Calls {
                 Err(why) => failed(why),
             };
             // A VC that does not hear any more is stopped.
-            let _ = mouth.say(ANSWER, written(number, came)).await;
+            let _ = mouth.say(ANSWER, written(number, came), None).await;
             let _ = me.cast(Msg::Called(number));
         });
     }

@@ -229,7 +229,7 @@ async fn tell(making: &Making, text: &str, told: usize, is_all: bool) -> usize {
     };
     let bytes = serde_json::to_vec(&chunk).unwrap_or_default();
     // Whoever does not hear gets the whole answer, or is stopped.
-    let _ = making.mouth.say(CHUNK, bytes).await;
+    let _ = making.mouth.say(CHUNK, bytes, None).await;
     until
 }
 

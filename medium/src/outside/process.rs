@@ -155,6 +155,8 @@ pub(super) struct Mouth {
     pub(super) runtime: Runtime,
     pub(super) vc: VcId,
     pub(super) credit: Arc<Semaphore>,
+    /// Because of which message it speaks, if nothing else is said.
+    pub(super) cause: Option<MessageRef>,
 }
 
 impl Mouth {
@@ -169,6 +171,7 @@ impl Mouth {
             Ok(permit) => permit.forget(),
             Err(_) => return Ok(()),
         }
+        let cause = cause.or(self.cause);
         let said = self.runtime.outside_says(self.vc, channel, contents, cause);
         if let Err(refusal) = said.await {
             self.credit.add_permits(1);

@@ -9,7 +9,10 @@ mod attached;
 mod begun;
 mod granted;
 mod lives;
+#[path = "../sim_crates/shown.rs"]
+mod shown;
 mod spoken;
+mod walk;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -24,7 +24,11 @@ pub(crate) fn shown(text: &'static str) -> Vec<Shown> {
                 output: Vec::new(),
             }),
             (line, _) if inside && !line.trim().is_empty() => {
-                all.last_mut().unwrap().output.push(line);
+                let last = all.last_mut().unwrap();
+                match line.strip_prefix("> ") {
+                    Some(more) => last.command = format!("{}\n{more}", last.command),
+                    None => last.output.push(line),
+                }
             }
             _ => {}
         }
