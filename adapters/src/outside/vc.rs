@@ -209,6 +209,7 @@ impl Outside {
         };
         effects.tell_outside(HELLO, written(&hello)?)?;
         for open in &mut self.open {
+            effects.because(open.reference);
             let start = format!("{{\"id\":{},", open.id);
             let line = open.line.as_text().unwrap_or_default();
             match line.strip_prefix(start.as_str()).filter(|_| open.heard) {

@@ -119,7 +119,7 @@ impl Actor for Driver {
             runtime,
             vc: args.vc,
             credit: args.credit,
-                cause: None,
+            cause: None,
         };
         Ok(Work {
             vc: args.vc,
