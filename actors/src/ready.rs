@@ -111,14 +111,14 @@ impl Ready {
                 self.len -= 1;
                 Some(Next { slot, family: 0 })
             }
-            Unit::Family(family) => match self.next_of(family) {
-                Some(slot) => Some(Next { slot, family }),
-                // Its last member left the line otherwise.
-                None => {
-                    self.put_back(family);
-                    self.next()
+            Unit::Family(family) => {
+                if let Some(slot) = self.next_of(family) {
+                    return Some(Next { slot, family });
                 }
-            },
+                // Its last member left the line otherwise.
+                self.put_back(family);
+                self.next()
+            }
         }
     }
 
@@ -155,29 +155,30 @@ impl Ready {
 
     /// One more lives here who descends from this root.
     pub(crate) fn join(&mut self, root: VcId) -> FamilyId {
-        let family = match self.by_root.get(&root) {
-            Some(&family) => family,
-            None => {
-                let new = Family {
-                    root,
-                    ready: VecDeque::new(),
-                    in_line: false,
-                    members: 0,
-                };
-                let family = if let Some(unused) = self.unused.pop() {
-                    self.families[unused as usize - 1] = new;
-                    unused
-                } else {
-                    self.families.push(new);
-                    u32::try_from(self.families.len()).unwrap_or(u32::MAX)
-                };
-                self.by_root.insert(root, family);
-                family
-            }
-        };
+        let known = self.by_root.get(&root).copied();
+        let family = known.unwrap_or_else(|| self.found(root));
         if let Some(members) = self.family(family) {
             members.members += 1;
         }
+        family
+    }
+
+    /// A family without members, in a place that is free.
+    fn found(&mut self, root: VcId) -> FamilyId {
+        let new = Family {
+            root,
+            ready: VecDeque::new(),
+            in_line: false,
+            members: 0,
+        };
+        let family = if let Some(unused) = self.unused.pop() {
+            self.families[unused as usize - 1] = new;
+            unused
+        } else {
+            self.families.push(new);
+            u32::try_from(self.families.len()).unwrap_or(u32::MAX)
+        };
+        self.by_root.insert(root, family);
         family
     }
 

@@ -217,7 +217,7 @@ impl Worker {
                 return; // Another thread of this runtime has ended by a panic.
             }
             self.control(&mut control);
-            self.read_some(&mut traffic);
+            self.read_traffic(&mut traffic);
             let away = self.admit_mail(&mut mail);
             let open = self.shared.is_open();
             if open {
@@ -271,7 +271,17 @@ impl Worker {
         false
     }
 
-    /// Reads traffic, but not all of it at once if it is much: who waits in the control lane does not wait for that.
+    /// Reads traffic; not all of it at once if it is much and somebody waits in the control lane.
+    fn read_traffic(&mut self, traffic: &mut Vec<Item>) {
+        loop {
+            self.read_some(traffic);
+            let called = self.shared.ports[usize::from(self.index)].is_called();
+            if traffic.is_empty() || called && !self.shared.deterministic {
+                return;
+            }
+        }
+    }
+
     fn read_some(&mut self, traffic: &mut Vec<Item>) {
         let mut work = 0;
         let fits = |item: &&Item| {

@@ -149,7 +149,7 @@ impl Runtime {
                 let kin = self
                     .on_all(move |worker| worker.kin(asked.as_ref()))
                     .await?;
-                let ids = caught.close(kin.concat());
+                let ids = caught.close(&kin.concat());
                 if ids.is_empty() {
                     break;
                 }
@@ -241,7 +241,7 @@ impl Runtime {
                 });
             }
         }
-        Ok(caught.close(kin))
+        Ok(caught.close(&kin))
     }
 
     async fn wake_and_stop(
@@ -284,9 +284,9 @@ struct Caught {
 
 impl Caught {
     /// Takes in all who live: which of them are to stop and were not asked yet.
-    fn close(&mut self, kin: Vec<Kin>) -> Vec<VcId> {
+    fn close(&mut self, kin: &[Kin]) -> Vec<VcId> {
         let mut children: HashMap<VcId, Vec<VcId>> = HashMap::new();
-        for one in &kin {
+        for one in kin {
             children.entry(one.host).or_default().push(one.id);
             if one.matched {
                 self.matched.insert(one.id);

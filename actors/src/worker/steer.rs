@@ -348,15 +348,12 @@ impl<'a> Sieve<'a> {
             Likeness::of(&parts, cell.standing.grants)
         };
         let once;
-        let like = match cell.kind {
-            Some(kind) => {
-                let key = (kind, cell.standing.grants.bits());
-                &*self.plain.entry(key).or_insert_with(made)
-            }
-            None => {
-                once = made();
-                &once
-            }
+        let like = if let Some(kind) = cell.kind {
+            let key = (kind, cell.standing.grants.bits());
+            &*self.plain.entry(key).or_insert_with(made)
+        } else {
+            once = made();
+            &once
         };
         self.pattern.matches(
             &Seen {
