@@ -35,6 +35,11 @@ pub fn vc_json(text: &[u8]) -> bool {
     true
 }
 
+/// Any bytes as a line of a program outside: understood, or refused by name.
+pub fn outside_line(line: &[u8]) -> bool {
+    crate::outside::line::Said::read(line).is_ok()
+}
+
 /// Any text as a recipe: refused by name, or read; and what was read is given back, every key in its place.
 ///
 /// # Panics

@@ -296,3 +296,99 @@ pub struct Hello<'a> {
     /// What it may do.
     pub grants: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::outside::LINE_BYTES_MAX;
+
+    fn text(text: &str) -> Contents {
+        Contents::Text(text.to_owned())
+    }
+
+    #[test]
+    fn every_verb_is_read() {
+        let to_bob = |ask| Said::Send {
+            to: "bob".to_owned(),
+            channel: Some("main".to_owned()),
+            contents: Contents::Json(json!({"a": [1]})),
+            ask,
+        };
+        for (line, said) in [
+            (r#"{"medium":1}"#, Said::Version(1)),
+            (r#"{"re":7,"text":""}"#, Said::Answer(7, text(""))),
+            (r#"{"re":7,"error":"no"}"#, Said::Refuse(7, "no".to_owned())),
+            (r#"{"done":7}"#, Said::Done(7)),
+            (
+                r#"{"to":"bob","channel":"main","json":{"a":[1]}}"#,
+                to_bob(None),
+            ),
+            (
+                r#"{"ask":"k","to":"bob","within":5,"channel":"main","json":{"a":[1]}}"#,
+                to_bob(Some(("k".to_owned(), Some(5)))),
+            ),
+            (r#"{"emit":"x"}"#, Said::Emit("x".to_owned())),
+            (r#"{"after":0}"#, Said::After(0, String::new())),
+            (r#"{"stop":true}"#, Said::Stop),
+        ] {
+            assert_eq!(Said::read(line.as_bytes()), Ok(said), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        for (line, why) in [
+            (
+                "{}",
+                "it has none of medium, re, done, to, emit, after, spawn, stop",
+            ),
+            (
+                r#"{"re":1,"done":1,"text":"x"}"#,
+                "it has re and done at once",
+            ),
+            (r#"{"done":1,"text":"x"}"#, "`text` does not go with `done`"),
+            (r#"{"to":"b"}"#, "it has neither `text` nor `json`"),
+            (
+                r#"{"to":"b","text":"","json":1}"#,
+                "it has `text` and `json` at once",
+            ),
+            (
+                r#"{"to":"b","text":"","within":1}"#,
+                "`within` does not go with `to`",
+            ),
+            (
+                r#"{"re":1,"text":"","error":""}"#,
+                "it has an answer and an `error`",
+            ),
+            (
+                r#"{"spawn":{"native":"echo"}}"#,
+                "`spawn` needs `as`: what the child is called",
+            ),
+        ] {
+            assert_eq!(Said::read(line.as_bytes()), Err(why.to_owned()), "{line}");
+        }
+        let long = format!(r#"{{"to":"{}","text":""}}"#, "b".repeat(KEY_BYTES_MAX + 1));
+        let why = Said::read(long.as_bytes()).unwrap_err();
+        assert_eq!(why, "a name of 129 bytes, at most 128");
+    }
+
+    proptest! {
+        /// No bytes do harm, and what is understood is within bounds.
+        #[test]
+        fn any_line_is_read_or_refused(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Said::read(&line);
+        }
+
+        #[test]
+        fn a_line_with_something_changed_is_read_or_refused(at in 0..60_usize, byte in any::<u8>()) {
+            let mut line = br#"{"to":"bob","channel":"main","text":"x","ask":"k","within":5}"#.to_vec();
+            line[at] = byte;
+            if let Ok(Said::Send { to, .. }) = Said::read(&line) {
+                prop_assert!(to.len() < LINE_BYTES_MAX);
+            }
+        }
+    }
+}
