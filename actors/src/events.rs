@@ -32,6 +32,9 @@ pub enum EventKind {
     Restarted,
     /// Of a coin in a VC's purse little is left, or the owner gave some; data: which, and how much.
     Purse,
+    /// A VC that keeps a journal handled a message; data: from whom, by which channel, how long, what it took, how it
+    /// ended. Only while somebody [watches](crate::runtime::Runtime::watch_turns).
+    Handled,
     /// A VC's body changed; data: how.
     Reshaped,
     /// A message came back to its sender; data: why.

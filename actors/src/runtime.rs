@@ -38,6 +38,7 @@ use crate::steward::Steward;
 use crate::store::{Store, StoreError};
 use crate::worker::Worker;
 
+pub use looking::TurnWatch;
 pub use messages::Courier;
 pub use steer::TOP_MS_MAX;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use genesis::id::{Digest, MessageId, VcId};
@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     /// How many brakes are being pulled: meanwhile no turn is taken.
     pub(crate) brakes: AtomicU64,
     pub(crate) trace: bool,
+    /// How many watch each turn that is recorded.
+    pub(crate) watchers: Arc<AtomicU32>,
     /// Virtual time goes no further than this.
     pub(crate) horizon: AtomicU64,
     pub(crate) memory_bytes_max: usize,

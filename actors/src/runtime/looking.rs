@@ -1,5 +1,8 @@
 //! What a runtime shows: lists, portraits, logs, finds, numbers, traces.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use genesis::id::{Digest, VcId};
 use genesis::image::Image;
 use genesis::limits::PAGE_MAX;
@@ -20,7 +23,24 @@ use crate::worker::look::shape_of;
 use crate::worker::steer::Sieve;
 use crate::worker::{Worker, index};
 
+/// Somebody watches every turn that is recorded, for as long as this is held.
+#[derive(Debug)]
+pub struct TurnWatch(Arc<AtomicU32>);
+
+impl Drop for TurnWatch {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Runtime {
+    /// Has an event for each turn that a VC with a journal takes, until what is given back is dropped. Events are kept
+    /// in one ring: who watches a busy runtime reads fast, or misses some and is told how many.
+    pub fn watch_turns(&self) -> TurnWatch {
+        self.shared.watchers.fetch_add(1, Ordering::Relaxed);
+        TurnWatch(Arc::clone(&self.shared.watchers))
+    }
+
     /// VCs in the order of their ids. What is in memory agrees with the events up to those that the answer
     /// names; what sleeps is as the store has it.
     ///

@@ -85,6 +85,7 @@ impl Runtime {
             open: AtomicBool::new(false),
             brakes: AtomicU64::new(0),
             trace: config.trace || config.deterministic,
+            watchers: Arc::default(),
             horizon: AtomicU64::new(0),
             memory_bytes_max: config.memory_bytes_max,
             owner: reserved(0),

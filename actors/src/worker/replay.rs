@@ -1,5 +1,7 @@
 //! What a worker records of its VCs, and gives to whoever computes them again.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use genesis::id::{Digest, VcId, domain};
 use genesis::image::Image;
@@ -10,6 +12,7 @@ use super::Worker;
 use crate::behaviour::Fault;
 use crate::cell::{Cell, Digest0, More, Seat};
 use crate::effects::Effect;
+use crate::events::EventKind;
 use crate::hosted::states_of;
 use crate::journal::{Entry, Failed, Marks, Recorded, Sent, Turn, Unread, key_of, read};
 use crate::letter::Letter;
@@ -125,6 +128,23 @@ impl Worker {
 
     /// Records something that happened to a VC, if it keeps a journal.
     pub(super) fn write_down(&mut self, slot: u32, entry: &Entry) {
+        if self.shared.watchers.load(Ordering::Relaxed) > 0
+            && let Entry::Turn(turn) = entry
+        {
+            let letter = &turn.letter;
+            let verdict = match &turn.outcome {
+                Some(Err(failed)) => format!("fault: {}", failed.code),
+                _ => "consumed".to_owned(),
+            };
+            let data = format!(
+                "{} on {}, {} bytes, {} fuel: {verdict}",
+                letter.from,
+                letter.channel,
+                letter.contents.total(),
+                turn.fuel
+            );
+            self.event(EventKind::Handled, letter.to, data);
+        }
         let more = self.cells[slot as usize].more.as_deref_mut();
         if let Some(journal) = more.and_then(|more| more.journal.as_mut()) {
             journal.push(entry);

@@ -53,7 +53,7 @@ impl fmt::Debug for Granted {
         f.debug_struct("Granted")
             .field("asks", &self.asks()) // of secrets their names, never their values
             .field("trust_native", &self.trust_native)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -24,10 +24,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use actors::events::Event;
-use actors::runtime::Runtime;
+use actors::events::{Event, EventKind};
+use actors::runtime::{Runtime, TurnWatch};
 
-use super::extract::Params;
+use super::extract::{Params, flag};
 use super::failure::{Answer, Failure, malformed};
 use super::{Api, SOCKETS_MAX};
 use crate::stop::Stop;
@@ -45,6 +45,9 @@ const CLIENT_BYTES_MAX: usize = 1_024;
 #[serde(deny_unknown_fields)]
 pub(super) struct EventParams {
     after: Option<u64>,
+    /// Whether there is an event for each turn that is recorded.
+    #[serde(default, deserialize_with = "flag")]
+    turns: bool,
 }
 
 /// Opens an event socket. Without `after` it begins now; with the number of an event, after that one.
@@ -75,6 +78,7 @@ pub(super) async fn socket(
         Some(after) => after,
     };
     let (runtime, stop) = (api.runtime().clone(), api.stop().clone());
+    let turns = params.turns.then(|| runtime.watch_turns());
     Ok(upgrade
         .max_message_size(CLIENT_BYTES_MAX)
         .max_frame_size(CLIENT_BYTES_MAX)
@@ -84,6 +88,7 @@ pub(super) async fn socket(
                 stop,
                 socket,
                 after,
+                turns,
                 place,
             }
             .run(last)
@@ -134,6 +139,8 @@ struct Session {
     socket: WebSocket,
     /// The number of the last event it was sent.
     after: u64,
+    /// If it wants to hear of each turn.
+    turns: Option<TurnWatch>,
     /// Its place among [`SOCKETS_MAX`], given back when the session is dropped.
     #[expect(dead_code, reason = "held, not read")]
     place: OwnedSemaphorePermit,
@@ -209,6 +216,10 @@ impl Session {
             self.after = self.after.saturating_add(page.lagged);
         }
         for event in &page.events {
+            if event.kind == EventKind::Handled && self.turns.is_none() {
+                self.after = event.seq;
+                continue;
+            }
             let text = text_of(&Frame::Event(event))?;
             let fed = self.socket.feed(text);
             ended(&self.stop, fed).await?;

@@ -7,6 +7,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::Node;
 
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
 #[tokio::test]
 async fn a_program_attaches_itself_with_a_token_of_its_own() {
     let node = Node::start();
@@ -93,4 +96,52 @@ async fn a_program_attaches_itself_with_a_token_of_its_own() {
     };
     let hello: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&hello["run"], &hello["last"]), (&json!(2), &json!(2)));
+}
+
+#[tokio::test]
+async fn who_watches_turns_hears_of_each_that_is_recorded() {
+    let node = Node::start();
+    node.done(&["spawn", "echo"]);
+    let base = node.ready["api"]
+        .as_str()
+        .unwrap()
+        .replacen("http", "ws", 1);
+    let open = async |query: &str| {
+        connect_async(format!("{base}/v1/events{query}"))
+            .await
+            .unwrap()
+            .0
+    };
+    let (mut watching, mut other) = (open("?turns=true").await, open("").await);
+    let asked = node.json(&["send", "echo", "hello"]);
+    node.done(&["spawn", "echo", "--name", "last"]);
+    let mut until_the_last = async |socket: &mut Socket| -> Vec<Value> {
+        let mut seen = Vec::new();
+        loop {
+            let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
+                continue;
+            };
+            let event: Value = serde_json::from_str(&text).unwrap();
+            let is_last = event["kind"] == "born";
+            seen.push(event);
+            if is_last {
+                return seen;
+            }
+        }
+    };
+    let seen = until_the_last(&mut watching).await;
+    let handled: Vec<_> = seen
+        .iter()
+        .filter(|event| event["kind"] == "handled")
+        .collect();
+    let data = handled.first().unwrap()["data"].as_str().unwrap();
+    assert!(
+        data.ends_with("on main, 5 bytes, 110 fuel: consumed"),
+        "{data} {asked}"
+    );
+    let seen = until_the_last(&mut other).await;
+    assert!(
+        seen.iter().all(|event| event["kind"] != "handled"),
+        "{seen:?}"
+    );
 }
