@@ -447,8 +447,20 @@ impl Effects<'_> {
         channel: Channel,
         contents: impl Into<Contents>,
     ) -> Result<u64, Fault> {
-        self.allow(Power::Send)?;
         self.take(Coin::Outside, 1)?;
+        self.tell_outside_again(channel, contents)
+    }
+
+    /// Says once more what was said, and paid for, before: who listened then is gone.
+    ///
+    /// # Errors
+    /// [`Fault`]: `denied` or `too-large`.
+    pub fn tell_outside_again(
+        &mut self,
+        channel: Channel,
+        contents: impl Into<Contents>,
+    ) -> Result<u64, Fault> {
+        self.allow(Power::Send)?;
         let letter = self.written(Entry::of(OUTSIDE), contents.into())?;
         let letter = self.spare.fill(Letter { channel, ..letter });
         self.push(Effect::Send(letter))?;

@@ -16,6 +16,7 @@
 
 pub mod call;
 pub mod chat;
+mod facts;
 pub mod http;
 pub mod line;
 pub mod llm;

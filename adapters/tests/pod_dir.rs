@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use adapters::outside::Asks;
+use adapters::outside::program::Described;
 use adapters::pod_dir::{
-    ArgumentSpec, ContactSpec, Contents, DecoderSpec, ModuleSpec, NestedSpec, PartSource, PartSpec,
-    PodDir, PurseSpec, READ_BYTES_MAX, RestartSpec, embedded, embedded_pod, is_name,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, ModuleSpec, NestedSpec, OutsideSpec,
+    PartSource, PartSpec, PodDir, PurseSpec, READ_BYTES_MAX, RestartSpec, embedded, embedded_pod,
+    is_name,
 };
 use bytes::Bytes;
+use genesis::channel::Channel;
 use genesis::id::{Address, VcId};
 use genesis::limits;
 use genesis::power::{Grants, Power};
@@ -51,7 +55,11 @@ fn everything_a_pod_can_say() {
         "purse": {{"fuel": 18446744073709551615, "messages": 2, "children": 3, "outside": 4, "motes": 5}},
         "nested": {{"parser": "parser/"}},
         "restart": {{"faults_max": 3, "within_ms": 60000}},
-        "durable": false, "record": 1000, "idle_ms": 0, "turn_fuel": 5000000
+        "durable": false, "record": 1000, "idle_ms": 0, "turn_fuel": 5000000,
+        "outside": {{
+            "command": ["cat", "lib/main.wasm"], "timeout_ms": 5,
+            "channels": {{"a/b": {{"description": "d", "parameters": {{"type": "object"}}}}}}
+        }}
     }}"#
     );
     let files = [
@@ -171,6 +179,20 @@ fn everything_a_pod_can_say() {
         record: Some(1_000),
         idle_ms: Some(0),
         turn_fuel: Some(5_000_000),
+        outside: Some(OutsideSpec {
+            command: vec!["cat".to_owned(), path()],
+            files: [(path(), code())].into(),
+            timeout_ms: Some(5),
+            asks: Asks::default(),
+            channels: [(
+                Channel::known("a/b"),
+                Described {
+                    description: "d".to_owned(),
+                    parameters: Some(serde_json::json!({"type": "object"})),
+                },
+            )]
+            .into(),
+        }),
     };
     assert_eq!(PodDir::read(directory(&files).path()).unwrap(), want);
     assert_eq!(read_again(&want), want);
@@ -471,6 +493,7 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
         proptest::option::of(0..=limits::JOURNAL_LEN_MAX),
         any::<Option<u64>>(),
         proptest::option::of(0..=limits::TURN_FUEL_GRANT_MAX),
+        any::<Option<Option<u64>>>(),
     );
     let lists = (
         proptest::collection::vec(some_part(), 0..4),
@@ -480,7 +503,7 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
     (texts, lists, purse, restart, rest).prop_map(|(texts, lists, purse, restart, rest)| {
         let (name, version, description, accept, goal) = texts;
         let (parts, grants, contacts) = lists;
-        let (durable, record, idle_ms, turn_fuel) = rest;
+        let (durable, record, idle_ms, turn_fuel, outside) = rest;
         PodDir {
             name,
             version,
@@ -497,6 +520,10 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
             record,
             idle_ms,
             turn_fuel,
+            outside: outside.map(|timeout_ms| OutsideSpec {
+                timeout_ms,
+                ..OutsideSpec::default()
+            }),
         }
     })
 }

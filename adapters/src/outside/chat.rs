@@ -262,6 +262,7 @@ pub fn clipped(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may fail by a panic")]
 mod tests {
     use proptest::prelude::*;
 

@@ -20,8 +20,8 @@ use super::BEGAN;
 use super::call::{
     ANSWER, Answer, BODY_BYTES_MAX, CALL, CALLS_MAX, Call, Came, Fetch, TIMEOUT_MS_MAX, What,
 };
+use super::facts::{JSON, TYPE, written};
 use super::program::is_variable;
-use super::vc::{JSON, TYPE, written};
 use crate::http::{Target, origin};
 
 /// Most origins of one VC.
@@ -218,15 +218,10 @@ impl Http {
     }
 
     /// Who calls begins anew: what is not answered is called again.
-    fn again(&mut self, effects: &mut Effects<'_>) -> Result<(), Fault> {
-        for open in std::mem::take(&mut self.open) {
+    fn again(&self, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        for open in &self.open {
             effects.because(open.reference);
-            if effects.left(Coin::Outside) == 0 {
-                effects.refuse(open.question, &no_calls_left())?;
-            } else {
-                effects.tell_outside(CALL, open.call.clone())?;
-                self.open.push_back(open);
-            }
+            effects.tell_outside_again(CALL, open.call.clone())?;
         }
         Ok(())
     }

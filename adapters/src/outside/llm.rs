@@ -12,6 +12,7 @@ mod ask;
 mod spec;
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 
 use actors::behaviour::{Behaviour, Fault};
 use actors::effects::{Contact, Effects, Question};
@@ -33,8 +34,8 @@ use super::call::{
     Usage, What,
 };
 use super::chat::tokens_of;
+use super::facts::{JSON, TYPE, written};
 use super::http::no_calls_left;
-use super::vc::{JSON, TYPE, written};
 use ask::Ask;
 
 /// Where pieces of an answer are told to who asked for them: JSON with `re`, `at` and `text`.
@@ -288,7 +289,7 @@ impl Llm {
                     effects.answer(talk.question, said.text)?;
                     return Ok(());
                 }
-                self.call_tools(&mut talk, said, &spec, effects)?;
+                call_tools(&mut talk, said, &spec, effects)?;
                 self.go_on(talk, &spec, effects)
             }
             Came::Failed { why, usage } => {
@@ -316,16 +317,16 @@ impl Llm {
             usage.tokens_out
         );
         if let Some(max) = spec.tokens_max {
-            line += &format!("; {} of {max} spent", self.spent);
+            let _ = write!(line, "; {} of {max} spent", self.spent);
         }
         if let Some(price) = &spec.price {
             // A server that says more than it was allowed is not paid more than there is.
             let cost = price.of(usage.tokens_in, usage.tokens_out);
             let paid = cost.min(effects.left(Coin::Motes));
             effects.pay(Coin::Motes, paid)?;
-            line += &format!("; {paid} motes paid");
+            let _ = write!(line, "; {paid} motes paid");
             if paid < cost {
-                line += &format!(" of {cost}");
+                let _ = write!(line, " of {cost}");
             }
         }
         if effects.grants().has(Power::Emit) {
@@ -358,40 +359,6 @@ impl Llm {
         if self.past.len() > ASKERS_MAX {
             self.past.pop_front();
         }
-    }
-
-    /// Asks the contacts that the model calls.
-    fn call_tools(
-        &mut self,
-        talk: &mut Talk,
-        said: Said,
-        spec: &LlmSpec,
-        effects: &mut Effects<'_>,
-    ) -> Result<(), Fault> {
-        let calls: Vec<_> = said
-            .calls
-            .iter()
-            .map(|call| {
-                let function = json!({ "name": call.name, "arguments": call.arguments });
-                json!({ "id": call.id, "type": "function", "function": function })
-            })
-            .collect();
-        let content = (!said.text.is_empty()).then_some(&said.text);
-        let message = json!({ "role": "assistant", "content": content, "tool_calls": calls });
-        add(&mut talk.messages, [message])?;
-        for call in said.calls {
-            let (sequence, answer) = match ask_tool(&call, spec, effects) {
-                Ok(sequence) => (sequence, None),
-                Err(why) if why.code == Code::Budget => return Err(why),
-                Err(why) => (0, Some(format!("error: {why}"))),
-            };
-            talk.tools.push(Use {
-                id: call.id,
-                sequence,
-                answer,
-            });
-        }
-        Ok(())
     }
 
     /// The next round, once all tools have answered.
@@ -450,20 +417,12 @@ impl Llm {
     }
 
     /// Who calls begins anew: calls that are not answered are made again.
-    fn again(&mut self, effects: &mut Effects<'_>) -> Result<(), Fault> {
-        for talk in std::mem::take(&mut self.talks) {
-            effects.because(talk.reference);
-            match &talk.call {
-                Some(_) if effects.left(Coin::Outside) == 0 => {
-                    effects.refuse(talk.question, &no_calls_left())?;
-                    continue;
-                }
-                Some((_, call)) => {
-                    effects.tell_outside(CALL, call.clone())?;
-                }
-                None => {}
+    fn again(&self, effects: &mut Effects<'_>) -> Result<(), Fault> {
+        for talk in &self.talks {
+            if let Some((_, call)) = &talk.call {
+                effects.because(talk.reference);
+                effects.tell_outside_again(CALL, call.clone())?;
             }
-            self.talks.push(talk);
         }
         Ok(())
     }
@@ -475,6 +434,39 @@ fn add(messages: &mut Shared, more: impl IntoIterator<Item = Value>) -> Result<(
         serde_json::from_slice(messages).map_err(|error| Fault::malformed(error.to_string()))?;
     all.extend(more);
     *messages = written(&all)?.into();
+    Ok(())
+}
+
+/// Asks the contacts that the model calls.
+fn call_tools(
+    talk: &mut Talk,
+    said: Said,
+    spec: &LlmSpec,
+    effects: &mut Effects<'_>,
+) -> Result<(), Fault> {
+    let calls: Vec<_> = said
+        .calls
+        .iter()
+        .map(|call| {
+            let function = json!({ "name": call.name, "arguments": call.arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
+        })
+        .collect();
+    let content = (!said.text.is_empty()).then_some(&said.text);
+    let message = json!({ "role": "assistant", "content": content, "tool_calls": calls });
+    add(&mut talk.messages, [message])?;
+    for call in said.calls {
+        let (sequence, answer) = match ask_tool(&call, spec, effects) {
+            Ok(sequence) => (sequence, None),
+            Err(why) if why.code == Code::Budget => return Err(why),
+            Err(why) => (0, Some(format!("error: {why}"))),
+        };
+        talk.tools.push(Use {
+            id: call.id,
+            sequence,
+            answer,
+        });
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use genesis::purse::Purse;
 use genesis::refusal::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 
+use super::facts::{JSON, TYPE, says_json, written};
 use super::line::{Child, Contents, Far, Hello, Said, Tell, Why};
 use super::program::Program;
 use super::{
@@ -23,9 +24,6 @@ use super::{
     PROTOCOL, SAID,
 };
 
-/// A fact about a message whose contents are a JSON value: its metadata has `type`: `json`.
-pub(super) const TYPE: &str = "type";
-pub(super) const JSON: &str = "json";
 /// How long a question of a program waits unless it says otherwise, in milliseconds.
 const WITHIN_MS: u64 = 60_000;
 /// How much of a refused line is shown, in characters.
@@ -489,15 +487,6 @@ fn called(id: VcId, effects: &Effects<'_>) -> String {
     }
 }
 
-/// Whether a message says that its contents are a JSON value.
-pub(super) fn says_json(letter: &Letter) -> bool {
-    letter
-        .extra
-        .as_deref()
-        .and_then(|extra| extra.metadata.get(TYPE))
-        .is_some_and(|value| value.as_ref() == JSON.as_bytes())
-}
-
 fn read_contents<'a>(letter: &'a Letter, tell: &mut Tell<'a>) {
     if let Some(far) = letter.contents.reference() {
         tell.reference = Some(Far {
@@ -523,10 +512,6 @@ fn bytes_of(contents: Contents) -> (String, bool) {
         Contents::Text(text) => (text, false),
         Contents::Json(value) => (value.to_string(), true),
     }
-}
-
-pub(super) fn written(value: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| Fault::malformed(error.to_string()))
 }
 
 /// The birth of a child, as a program describes it.

@@ -76,7 +76,7 @@ impl Calls {
     }
 
     /// Makes a call.
-    pub(super) fn told(&mut self, me: &ActorRef<Msg>, told: Told) {
+    pub(super) fn told(&mut self, me: &ActorRef<Msg>, told: &Told) {
         while self.tasks.try_join_next().is_some() {}
         let call: Call = match serde_json::from_slice(&told.contents) {
             Ok(call) => call,
@@ -93,11 +93,11 @@ impl Calls {
         self.under_way.insert(number);
         let (mut mouth, programs) = (self.mouth.clone(), self.programs.clone());
         mouth.cause = Some(told.reference);
-        let client = self.client();
+        let (client, slice) = (self.client(), told.slice);
         let me = me.clone();
         self.tasks.spawn(async move {
             // Nothing leaves that a crash could undo.
-            if mouth.runtime.settled(told.slice).await.is_err() {
+            if mouth.runtime.settled(slice).await.is_err() {
                 return;
             }
             let came = match client {

@@ -172,7 +172,7 @@ impl Actor for Driver {
 impl Work {
     async fn told(&mut self, me: &ActorRef<Msg>, told: Told) {
         if told.channel == CALL {
-            return self.calls.told(me, told);
+            return self.calls.told(me, &told);
         }
         let Some(running) = &mut self.running else {
             // It says all of it again once there is somebody to hear it.

@@ -58,33 +58,31 @@ pub(super) async fn chat(making: &Making, chat: Chat, wasted: &Mutex<Usage>) -> 
     let mut wait_ms = chat.wait_ms;
     for number in 1.. {
         let outcome = attempt(making, &url, &body, chat.stream, asked, wasted).await;
-        let (why, after_ms) = match outcome {
+        let (why, again_ms) = match outcome {
             Ok(mut said) => {
                 tools::mean(&mut said.calls, &offers);
                 said.usage = said.usage.plus(*wasted.lock());
                 return Came::Chat(said);
             }
             Err(Failed::Never(why)) => (why, None),
-            Err(Failed::Again(why, after_ms)) if number < chat.tries => {
-                (why, Some(after_ms.unwrap_or(wait_ms).min(WAIT_MS_MAX)))
+            Err(Failed::Again(why, after_ms)) => {
+                let after_ms = after_ms.unwrap_or(wait_ms).min(WAIT_MS_MAX);
+                (why, Some(after_ms).filter(|_| number < chat.tries))
             }
-            Err(Failed::Again(why, _)) => (why, None),
         };
-        let mut line = format!(
-            "call {}, try {number} of {}: {}: {}",
+        let again = again_ms.map_or_else(String::new, |ms| format!("; again in {ms} ms"));
+        let line = format!(
+            "call {}, try {number} of {}: {}: {}{again}",
             making.number, chat.tries, why.code, why.what
         );
-        if let Some(ms) = after_ms {
-            line += &format!("; again in {ms} ms");
-        }
         let _ = making.mouth.runtime.note(making.vc, line).await;
-        let Some(after_ms) = after_ms else {
+        let Some(again_ms) = again_ms else {
             return Came::Failed {
                 why,
                 usage: *wasted.lock(),
             };
         };
-        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        tokio::time::sleep(Duration::from_millis(again_ms)).await;
         wait_ms = wait_ms.saturating_mul(2).min(WAIT_MS_MAX);
     }
     failed(Refusal::new(Code::Internal, "it was never tried"))
@@ -218,7 +216,7 @@ async fn tell(making: &Making, text: &str, told: usize, is_all: bool) -> usize {
     } else {
         text.floor_char_boundary(text.len() - making.secret.begun_in(text.as_bytes()))
     };
-    // What may be a secret's beginning waits; it may have been told before that was seen.
+    // What may be the beginning of a secret waits until it is known to be one or not.
     if until <= told {
         return told;
     }

@@ -16,6 +16,8 @@ use super::Programs;
 const OFFERS_MAX: usize = 64;
 /// Most bytes of what is said of them: as [`OFFERS_MAX`].
 const OFFERS_BYTES_MAX: usize = 64 * 1024;
+/// Contacts that are looked at for each call of the model: no others are offered.
+const LOOKED_AT_MAX: usize = 256;
 /// Longest name of a function, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -83,8 +85,11 @@ pub(super) async fn of(
 ) -> Result<(Vec<Offer>, usize), Refusal> {
     let portrait = runtime.show(vc).await?;
     let mut all: Vec<Offer> = Vec::new();
-    for contact in portrait.contacts {
-        let Some(name) = contact.name else { continue };
+    let named = portrait
+        .contacts
+        .into_iter()
+        .filter_map(|contact| Some((contact.name?, contact.id)));
+    for (name, id) in named.take(LOOKED_AT_MAX) {
         match described.get(&name) {
             Some(tool) => {
                 let Tool {
@@ -95,11 +100,7 @@ pub(super) async fn of(
                 all.push(Offer::new(&name, channel, description, parameters));
             }
             // One that is gone is no tool.
-            None => all.extend(
-                of_contact(runtime, &name, contact.id)
-                    .await
-                    .unwrap_or_default(),
-            ),
+            None => all.extend(of_contact(runtime, &name, id).await.unwrap_or_default()),
         }
     }
     Ok(bounded(all))

@@ -1,7 +1,10 @@
 //! `llm`.
 
+use std::sync::Arc;
+
 use genesis::refusal::Code;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::home::{Home, has, llm};
 use super::server::{Reply, Server, head};
@@ -348,6 +351,37 @@ async fn a_program_hears_the_answer_while_it_comes() {
     assert!(heard["pieces"].as_u64().unwrap() > 1, "{heard}");
 }
 
+#[tokio::test]
+async fn a_stop_gives_calls_up_and_sleep_does_not() {
+    let go = Arc::new(Notify::new());
+    let late = go.clone();
+    let server =
+        Server::start(
+            move |_, asked| match asked.json()["messages"][0]["content"].as_str() {
+                Some("never") => Reply::Hangs,
+                _ => Reply::Waits(
+                    late.clone(),
+                    Box::new(Reply::words(&["late"], Some((1, 1)))),
+                ),
+            },
+        )
+        .await;
+    let home = Home::new().await;
+    home.spawn(&llm(&server.origin, &json!({}))).await;
+    let asked = async {
+        server.was_asked(1).await;
+        let slept = home.post("/v1/vcs/llm/sleep", "{}".to_owned()).await;
+        assert_eq!(slept["life"], "dormant", "{slept}");
+        go.notify_one();
+    };
+    let (said, ()) = tokio::join!(home.says("llm", "slowly"), asked);
+    assert_eq!(said, "late");
+    home.send("llm", "never").await;
+    server.was_asked(2).await;
+    home.post("/v1/vcs/llm/stop", "{}".to_owned()).await;
+    server.was_left().await;
+}
+
 /// A pod of two files, as `docs/llm.md` shows it: who asks it with a tool, what it spends, what replays of it.
 #[tokio::test]
 async fn a_run_replays_with_the_server_gone() {
@@ -421,19 +455,14 @@ async fn who_asked_before_is_remembered_if_wanted() {
 #[tokio::test]
 async fn secrets_are_seen_by_the_server_alone() {
     const SECRET: &str = "sk-very-secret-0123456789";
-    let server = Server::start(
-        |_, asked| match asked.json()["messages"][0]["content"].as_str() {
-            Some("wrong") => Reply::new(
-                "401 Unauthorized",
-                &[],
-                format!("{{\"error\":{{\"message\":\"Incorrect API key: {SECRET}\"}}}}"),
-            ),
-            _ => {
-                let (left, right) = SECRET.split_at(9);
-                Reply::words(&["you sent ", left, right, "!"], None)
-            }
-        },
-    )
+    let server = Server::start(|_, asked| {
+        if asked.json()["messages"][0]["content"] == "wrong" {
+            let said = format!("{{\"error\":{{\"message\":\"Incorrect API key: {SECRET}\"}}}}");
+            return Reply::new("401 Unauthorized", &[], said);
+        }
+        let (left, right) = SECRET.split_at(9);
+        Reply::words(&["you sent ", left, right, "!"], None)
+    })
     .await;
     let home = Home::new().await;
     let mut birth = llm(&server.origin, &json!({ "key": "API_KEY" }));

@@ -34,6 +34,8 @@ pub(crate) enum Reply {
     Breaks(String, Vec<u8>),
     /// It never answers.
     Hangs,
+    /// It answers once it is told to.
+    Waits(Arc<Notify>, Box<Reply>),
 }
 
 impl Reply {
@@ -84,8 +86,9 @@ impl Reply {
 }
 
 pub(crate) fn head(status: &str, headers: &[&str]) -> String {
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\n\r\n")
+    let first = format!("HTTP/1.1 {status}");
+    let lines = [&[first.as_str()], headers, &["connection: close", "", ""]];
+    lines.concat().join("\r\n")
 }
 
 /// A server. It ends when it is dropped.
@@ -93,6 +96,7 @@ pub(crate) struct Server {
     pub(crate) origin: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     came: Arc<Notify>,
+    left: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -111,13 +115,15 @@ impl Server {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let (asked, came) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
         let answer = Arc::new(answer);
-        let (noted, notify) = (asked.clone(), came.clone());
+        let left = Arc::new(Notify::new());
+        let (noted, notify, gone) = (asked.clone(), came.clone(), left.clone());
         let task = tokio::spawn(async move {
             let mut all = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, noted, notify) = (answer.clone(), noted.clone(), notify.clone());
+                let (answer, noted) = (answer.clone(), noted.clone());
+                let (notify, gone) = (notify.clone(), gone.clone());
                 all.spawn(async move {
-                    let _ = serve(stream, &*answer, &noted, &notify).await;
+                    let _ = serve(stream, &*answer, &noted, &notify, &gone).await;
                 });
             }
         });
@@ -125,6 +131,7 @@ impl Server {
             origin,
             asked,
             came,
+            left,
             task,
         }
     }
@@ -132,6 +139,11 @@ impl Server {
     /// What it was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().clone()
+    }
+
+    /// Waits until somebody who waited for an answer went away.
+    pub(crate) async fn was_left(&self) {
+        self.left.notified().await;
     }
 
     /// Waits until it was asked so often.
@@ -153,6 +165,7 @@ async fn serve(
     answer: &(impl Fn(usize, &Asked) -> Reply + Send + Sync),
     noted: &Mutex<Vec<Asked>>,
     notify: &Notify,
+    left: &Notify,
 ) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     let end = loop {
@@ -184,7 +197,12 @@ async fn serve(
         noted.len() - 1
     };
     notify.notify_waiters();
-    match answer(number, &asked) {
+    let mut reply = answer(number, &asked);
+    while let Reply::Waits(until, then) = reply {
+        until.notified().await;
+        reply = *then;
+    }
+    match reply {
         Reply::Says(head, pieces) => {
             stream.write_all(head.as_bytes()).await?;
             for piece in pieces {
@@ -198,6 +216,12 @@ async fn serve(
             stream.write_all(&bytes).await?;
             stream.shutdown().await
         }
-        Reply::Hangs => std::future::pending().await,
+        Reply::Waits(..) => Ok(()),
+        Reply::Hangs => {
+            // Until who asked goes away.
+            let _ = stream.read(&mut [0]).await;
+            left.notify_one();
+            Ok(())
+        }
     }
 }

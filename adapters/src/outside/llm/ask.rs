@@ -4,7 +4,7 @@ use actors::letter::Letter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::vc::says_json;
+use super::super::facts::says_json;
 
 /// Longest name of a stream, in bytes.
 const NAME_BYTES_MAX: usize = 128;

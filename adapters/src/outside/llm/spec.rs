@@ -149,12 +149,12 @@ impl LlmSpec {
     pub fn read(argument: &[u8]) -> Result<Self, String> {
         let mut spec: Self = serde_json::from_slice(argument)
             .map_err(|error| format!("the argument of `llm` is JSON of another form: {error}"))?;
-        let base = spec.base.trim_end_matches('/');
+        let base = spec.base.trim_end_matches('/').to_owned();
         if base.contains(['?', '#']) {
             return Err("`base` is an address without `?` and `#`".to_owned());
         }
-        let target = Target::read(base).map_err(|why| format!("`base`: {why}"))?;
-        spec.base = base.to_owned();
+        let target = Target::read(&base).map_err(|why| format!("`base`: {why}"))?;
+        spec.base = base;
         spec.origin = target.origin;
         if spec.model.is_empty() || spec.model.len() > MODEL_BYTES_MAX {
             let bytes = spec.model.len();
