@@ -115,7 +115,7 @@ async fn who_watches_turns_hears_of_each_that_is_recorded() {
     let (mut watching, mut other) = (open("?turns=true").await, open("").await);
     let asked = node.json(&["send", "echo", "hello"]);
     node.done(&["spawn", "echo", "--name", "last"]);
-    let mut until_the_last = async |socket: &mut Socket| -> Vec<Value> {
+    let until_the_last = async |socket: &mut Socket| -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
             let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
