@@ -455,7 +455,7 @@ impl Tail {
         }
     }
 
-    /// Where the journal is, if there is one.
+    /// Where its journal is, if there is one.
     pub(crate) const fn journal(&self) -> Option<Marks> {
         self.journal
     }
@@ -551,3 +551,22 @@ pub(crate) fn read_whole_row(
 /// The version byte of tails; those of version [`TAIL_ONE`] have no gauge.
 pub(crate) const TAIL_VERSION: u8 = 2;
 const TAIL_ONE: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tails that were written before journals went on over a sleep.
+    #[test]
+    fn a_tail_of_version_1_is_still_read() {
+        let first = TailOne {
+            faults_total: 3,
+            log_next: 2,
+            ..TailOne::default()
+        };
+        let old = wire::encode(TAIL_ONE, &first).unwrap();
+        let read = Tail::read(&old).unwrap();
+        assert_eq!((read.first.faults_total, read.first.log_next), (3, 2));
+        assert_eq!(read.journal(), None);
+    }
+}

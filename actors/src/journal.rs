@@ -62,7 +62,7 @@ pub(crate) struct Turn {
     pub(crate) traced: bool,
     /// What came of it; none in rows of the program before.
     pub(crate) outcome: Option<Result<(), Failed>>,
-    /// The digest of its effects, as a trace has it.
+    /// The digest of its effects.
     pub(crate) effects: Digest,
     /// What it cost.
     pub(crate) fuel: u64,
@@ -171,8 +171,7 @@ impl Marks {
 struct Row {
     number: u64,
     bytes: Bytes,
-    /// The round of the worker in which it was made, and the slice that has it; 0 while that is not known.
-    round: u64,
+    /// The slice that has it, or a later one; 0 while that is not known.
     slice: u64,
 }
 
@@ -238,14 +237,13 @@ impl Journal {
 
     /// Adds a snapshot; gives the number below which nothing is kept any more. `anew` says that what came
     /// before does not lead to it.
-    pub(crate) fn snapshot(&mut self, image: &[u8], anew: bool, round: u64) -> u64 {
-        let _ = self.flush(round);
+    pub(crate) fn snapshot(&mut self, image: &[u8], anew: bool) -> u64 {
+        let _ = self.flush();
         let number = self.marks.next.max(1);
         let bytes = [&[SNAPSHOT, u8::from(anew)], image].concat();
         self.rows.push_back(Row {
             number,
             bytes: bytes.into(),
-            round,
             slice: 0,
         });
         let alone = !self.marks.has_begun() || self.bound == 1;
@@ -265,7 +263,7 @@ impl Journal {
     }
 
     /// Closes the row of this slice, if there is one.
-    pub(crate) fn flush(&mut self, round: u64) -> Option<(u64, Bytes)> {
+    pub(crate) fn flush(&mut self) -> Option<(u64, Bytes)> {
         if self.open.is_empty() {
             return None;
         }
@@ -273,27 +271,22 @@ impl Journal {
         self.rows.push_back(Row {
             number,
             bytes: bytes.clone(),
-            round,
             slice: 0,
         });
         Some((number, bytes))
     }
 
-    /// Lets go of rows that are on disk: those of rounds before this one are in slices up to `appended`.
-    pub(crate) fn settle(&mut self, round: u64, appended: u64, settled: u64) {
-        for row in self
-            .rows
-            .iter_mut()
-            .filter(|row| row.slice == 0 && row.round < round)
-        {
+    /// Lets go of rows that are on disk: up to slice `settled`. All there are were appended with slice `appended`
+    /// or before.
+    pub(crate) fn settle(&mut self, appended: u64, settled: u64) {
+        for row in self.rows.iter_mut().filter(|row| row.slice == 0) {
             row.slice = appended;
         }
-        while self
-            .rows
-            .front()
-            .is_some_and(|row| row.slice > 0 && row.slice <= settled)
-        {
+        while self.rows.front().is_some_and(|row| row.slice <= settled) {
             self.rows.pop_front();
+        }
+        if self.rows.is_empty() {
+            self.rows = VecDeque::new();
         }
     }
 
@@ -402,6 +395,10 @@ pub(crate) fn read(
         }
     }
     rows.extend(recent);
+    if !marks.has_begun() && rows.first().is_some_and(|(number, _)| *number > 0) {
+        // Left behind by an earlier stay of the VC, which went elsewhere and came back.
+        return Ok(Recorded::default());
+    }
     let begins = |&(number, _): &(u64, Bytes)| number == marks.base;
     if marks.has_begun() && !rows.first().is_some_and(begins) {
         return Err(Unread::Moved);
@@ -495,11 +492,11 @@ mod tests {
         let mut journal = Journal::new(bound);
         for n in 0..entries {
             if journal.wants_snapshot() {
-                let _ = journal.snapshot(n.to_string().as_bytes(), false, n);
+                let _ = journal.snapshot(n.to_string().as_bytes(), false);
             }
             journal.push(&entry(n));
             if n % flush_every == 0 {
-                let _ = journal.flush(n);
+                let _ = journal.flush();
             }
         }
         journal
@@ -536,10 +533,14 @@ mod tests {
     fn rows_go_when_they_are_on_disk_and_not_before() {
         let mut journal = run(8, 3, 1);
         assert_eq!(journal.recent().len(), 4);
-        journal.settle(2, 9, 8);
+        journal.settle(9, 8);
         assert_eq!(journal.recent().len(), 4, "slice 9 is not on disk");
-        journal.settle(3, 10, 9);
-        // The row of round 2 is in slice 10.
+        journal.push(&entry(3));
+        let _ = journal.flush();
+        // The row of the last entry is in slice 10.
+        journal.settle(10, 9);
         assert_eq!(journal.recent().len(), 1);
+        journal.settle(10, 10);
+        assert_eq!(journal.recent().len(), 0);
     }
 }

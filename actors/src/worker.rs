@@ -124,6 +124,10 @@ pub struct Worker {
     slice: Slice,
     /// The number of the last slice appended.
     appended: u64,
+    /// Whose journals this slice has rows of.
+    journaled: Vec<VcId>,
+    /// The same of slices that may not be on disk yet.
+    settling: VecDeque<(u64, Vec<VcId>)>,
     dirty: Vec<u32>,
     after: Vec<AfterSlice>,
     to_owner: Vec<Letter>,
@@ -180,6 +184,8 @@ impl Worker {
             spare: Spare::default(),
             slice: Slice::default(),
             appended: 0,
+            journaled: Vec::new(),
+            settling: VecDeque::new(),
             dirty: Vec::new(),
             after: Vec::new(),
             to_owner: Vec::new(),
@@ -230,6 +236,7 @@ impl Worker {
             }
             self.end_slice();
             self.settle_sleepers();
+            self.settle_journals();
             // An actor that comes back is a job in the control lane, which ends the rest.
             let idle = self.ready.is_empty() && (mail.is_empty() || away);
             if (idle || !open) && traffic.is_empty() && !self.closing {
@@ -337,7 +344,9 @@ impl Worker {
         } else {
             next
         };
-        let wait_ms = match (due.map(|at| at.since_ms(self.now)), stalled) {
+        // What is recorded is let go soon after it is on disk, also where nothing else happens.
+        let soon = stalled || !self.settling.is_empty();
+        let wait_ms = match (due.map(|at| at.since_ms(self.now)), soon) {
             (Some(ms), true) => Some(ms.min(STALL_MS)),
             (None, true) => Some(STALL_MS),
             (due, false) => due,

@@ -146,14 +146,15 @@ impl Runtime {
                 }
                 Err(why) => return Err(why),
             };
-            let recorded = match records {
-                true => match self.recorded(id).await {
+            let recorded = if records {
+                match self.recorded(id).await {
                     Ok((_, recorded)) => recorded,
                     // It was removed meanwhile.
                     Err(why) if why.code == Code::Unknown => Recorded::default(),
                     Err(why) => return Err(why),
-                },
-                false => Recorded::default(),
+                }
+            } else {
+                Recorded::default()
             };
             book.pages.insert(id, Page::new(name, &recorded, &waiting));
         }

@@ -275,11 +275,16 @@ impl Worker {
     }
 
     /// A child that a turn gave birth to, placed anywhere.
-    pub(super) fn spawn_child(&mut self, slot: u32, id: VcId, birth: Birth) {
-        let host = self.cells[slot as usize].id;
+    pub(super) fn spawn_child(&mut self, slot: u32, id: VcId, mut birth: Birth) {
+        let parent = &self.cells[slot as usize];
+        let host = parent.id;
+        let (parent_is_durable, purse) = (parent.flags.durable, birth.purse);
+        if birth.durable && parent_is_durable && birth.record == 0 {
+            // What leads through it shall be seen as far as its parent's part.
+            birth.record = parent.more.as_ref().map_or(0, |more| more.record);
+        }
         self.work += BIRTH_WORK;
         let root = self.root_of(slot);
-        let (parent_is_durable, purse) = (self.cells[slot as usize].flags.durable, birth.purse);
         if birth.durable && parent_is_durable && self.shared.log.is_some() {
             // Its row is written together with the turn that bore it, wherever it will live.
             let shared = &self.shared;

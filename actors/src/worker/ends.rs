@@ -103,13 +103,12 @@ impl Worker {
                 && worker.cells[slot as usize].life != Life::Stopped
             {
                 let cell = &mut worker.cells[slot as usize];
-                match &mut cell.seat {
+                if let Seat::Away(hosted) = &mut cell.seat {
                     // Its standing is away with the turn and comes back with it.
-                    Seat::Away(hosted) => hosted.returned.merge(purse),
-                    _ => {
-                        cell.standing.purse.merge(purse);
-                        worker.write_down(slot, &Entry::Refund(purse));
-                    }
+                    hosted.returned.merge(purse);
+                } else {
+                    cell.standing.purse.merge(purse);
+                    worker.write_down(slot, &Entry::Refund(purse));
                 }
                 worker.touch(slot);
             }

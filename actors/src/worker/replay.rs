@@ -7,6 +7,7 @@ use genesis::id::{Digest, VcId, domain};
 use genesis::image::Image;
 use genesis::message::{Kind, MessageRef};
 use genesis::refusal::{Code, Refusal};
+use genesis::wire;
 
 use super::Worker;
 use crate::behaviour::Fault;
@@ -14,7 +15,7 @@ use crate::cell::{Cell, Digest0, More, Seat};
 use crate::effects::Effect;
 use crate::events::EventKind;
 use crate::hosted::states_of;
-use crate::journal::{Entry, Failed, Marks, Recorded, Sent, Turn, Unread, key_of, read};
+use crate::journal::{Entry, Failed, Item, Marks, Recorded, Sent, Turn, Unread, key_of, read};
 use crate::letter::Letter;
 use crate::store::{Op, Table};
 use crate::view::JournalView;
@@ -46,8 +47,8 @@ impl Worker {
         if !trace && !journals {
             return;
         }
-        let seen = digest_of(effects);
         if trace {
+            let seen = digest_of(effects);
             let failed = outcome
                 .as_ref()
                 .err()
@@ -74,7 +75,7 @@ impl Worker {
             at: self.now,
             traced: trace,
             outcome: Some(outcome.as_ref().map(|&()| ()).map_err(Failed::of)),
-            effects: seen,
+            effects: mark_of(effects),
             fuel,
             first_sent,
             sent: effects
@@ -176,14 +177,13 @@ impl Worker {
             }
         };
         self.write_journal(slot);
-        let round = self.rounds;
         let cell = &mut self.cells[slot as usize];
         let (id, durable) = (cell.id, cell.flags.durable && self.shared.log.is_some());
         let Some(journal) = &mut cell.more_mut().journal else {
             return;
         };
         let began = journal.marks().has_begun();
-        let kept_from = journal.snapshot(&image, anew, round);
+        let kept_from = journal.snapshot(&image, anew);
         let number = journal.marks().last;
         let row = journal.recent().pop();
         if durable && let Some((_, value)) = row {
@@ -199,29 +199,55 @@ impl Worker {
                 key: key_of(id, number),
                 value: value.to_vec(),
             });
+            self.journaled.push(id);
             self.touch(slot);
         }
     }
 
     /// Writes what was recorded of a VC since its row was last written.
     pub(super) fn write_journal(&mut self, slot: u32) {
-        let round = self.rounds;
         let cell = &mut self.cells[slot as usize];
         let (id, durable) = (cell.id, cell.flags.durable);
-        let Some(log) = self.shared.log.as_ref().filter(|_| durable) else {
+        if !durable || self.shared.log.is_none() {
             return;
-        };
+        }
         let more = cell.more.as_deref_mut();
         let Some(journal) = more.and_then(|more| more.journal.as_mut()) else {
             return;
         };
-        journal.settle(round, self.appended, log.settled_now());
-        if let Some((number, row)) = journal.flush(round) {
+        if let Some((number, row)) = journal.flush() {
+            self.journaled.push(id);
             self.slice.ops.push(Op::Put {
                 table: Table::Journal,
                 key: key_of(id, number),
                 value: row.to_vec(),
             });
+        }
+    }
+
+    /// Lets go of what was recorded and is on disk by now. After the slice of this round was appended.
+    pub(super) fn settle_journals(&mut self) {
+        if !self.journaled.is_empty() {
+            let whose = std::mem::take(&mut self.journaled);
+            self.settling.push_back((self.appended, whose));
+        }
+        let Some(log) = &self.shared.log else {
+            return;
+        };
+        let settled = log.settled_now();
+        while self
+            .settling
+            .front()
+            .is_some_and(|(slice, _)| *slice <= settled)
+        {
+            let (_, whose) = self.settling.pop_front().unwrap_or_default();
+            for id in whose {
+                let Some(slot) = self.find(id) else { continue };
+                let more = self.cells[slot as usize].more.as_deref_mut();
+                if let Some(journal) = more.and_then(|more| more.journal.as_mut()) {
+                    journal.settle(self.appended, settled);
+                }
+            }
         }
     }
 
@@ -300,11 +326,19 @@ impl Worker {
             message.map(Bytes::from).map_err(too_large)
         };
         let snapshot = recorded.items.iter().find_map(|item| match item {
-            crate::journal::Item::Snapshot { image, .. } => Some(image.clone()),
-            crate::journal::Item::Entry(_) => None,
+            Item::Snapshot { image, .. } => Some(image.clone()),
+            Item::Entry(_) => None,
         });
+        // One that has not begun begins with what the VC is now.
+        let snapshot = if let Some(snapshot) = snapshot {
+            snapshot
+        } else {
+            let image = self.image(slot).to_bytes();
+            let image = image.map_err(|error| Refusal::new(Code::TooLarge, error.to_string()));
+            image?.into()
+        };
         Ok(JournalView {
-            snapshot: snapshot.unwrap_or_default(),
+            snapshot,
             messages: recorded.turns().map(bytes).collect::<Result<_, _>>()?,
         })
     }
@@ -315,6 +349,23 @@ pub(crate) fn digest_of(effects: &[Effect]) -> Digest {
     let mut seen = (effects.len() as u64).to_le_bytes().to_vec();
     for effect in effects {
         effect.trace(&mut seen);
+    }
+    Digest::of(&seen)
+}
+
+/// The digest of effects that a journal has. It sees what a trace sees and the rest of each message, and costs
+/// less: messages are digested as they lie there, not as they would leave the node.
+pub(crate) fn mark_of(effects: &[Effect]) -> Digest {
+    let mut seen = (effects.len() as u64).to_le_bytes().to_vec();
+    for effect in effects {
+        match effect {
+            Effect::Send(letter) => {
+                seen.extend_from_slice(&[0; 4]);
+                // A letter that passed the gate is within all bounds.
+                let _ = wire::encode_into(&mut seen, letter.as_ref());
+            }
+            other => other.trace(&mut seen),
+        }
     }
     Digest::of(&seen)
 }

@@ -17,6 +17,7 @@ use crate::cell::{Cell, Seat};
 use crate::effects::FUEL_PER_TURN;
 use crate::events::EventKind;
 use crate::gauge::Gauge;
+use crate::journal::Entry;
 use crate::life::Life;
 use crate::view::{BrakedRow, TopBy, TopRow};
 
@@ -254,12 +255,14 @@ impl Worker {
         if !said.is_empty() {
             self.log_line(slot, &format!("purse: the owner gave {said}"));
             self.event(EventKind::Purse, id, format!("given {said}"));
-            // What follows cannot be computed from what was before.
-            let mut seat = std::mem::replace(&mut self.cells[slot as usize].seat, Seat::Empty);
-            if !matches!(seat, Seat::Away(_)) {
+            if endless {
+                // What has no end is not put beside what is there, so it is no refund.
+                let mut seat = std::mem::replace(&mut self.cells[slot as usize].seat, Seat::Empty);
                 self.snapshot(slot, &mut seat, true);
+                self.cells[slot as usize].seat = seat;
+            } else if !matches!(self.cells[slot as usize].seat, Seat::Away(_)) {
+                self.write_down(slot, &Entry::Refund(gift));
             }
-            self.cells[slot as usize].seat = seat;
             self.touch(slot);
         }
         Ok(purse)
