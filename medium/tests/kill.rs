@@ -238,6 +238,25 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
         "{kills} kills, {acknowledged} acknowledged while killing, {next_key} counted once each"
     );
     node.kill_9();
+    assert_eq!(replayed(&data), 1);
+}
+
+/// Computes all VCs of a folder again, which nobody closed; how many there are.
+fn replayed(data: &Path) -> usize {
+    let done = Command::new(env!("CARGO_BIN_EXE_medium"))
+        .args(["replay", "--all", "--json", "--data"])
+        .arg(data)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8(done.stdout).expect("JSON is text");
+    let why = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}{why}");
+    for line in said.lines() {
+        let found: Value = serde_json::from_str(line).expect("a line is JSON");
+        assert_eq!(found["first"], Value::Null, "{found}");
+        assert!(found["messages"].as_u64() > Some(0), "{found}");
+    }
+    said.lines().count()
 }
 
 /// What was accepted with long contents has them after a kill, and is answered with them once.
@@ -285,5 +304,6 @@ async fn contents_of_an_acknowledged_message_survive_a_kill() {
         answered += 1;
     }
     node.kill_9();
+    assert_eq!(replayed(&data), 1);
     println!("{answered} messages of {LEN} bytes survived a kill each");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use genesis::limits::PAGE_MAX;
-use genesis::refusal::{Code, Refusal};
+use genesis::refusal::Code;
 use medium::archive;
 use medium::folder::Announcement;
 use serde::Deserialize;
@@ -57,7 +57,8 @@ pub(crate) async fn replay(context: Context<'_>, options: &Replay) -> Result<()>
     let answer: Value = client
         .post(&["v1", "vcs", vc, "replay"], &json!({}))
         .await?;
-    show(context, &[answer])
+    let same = one(context, &answer)?;
+    ended(context, same, true)
 }
 
 /// Replays a VC with another part in its body.
@@ -95,11 +96,23 @@ async fn against(
 /// Replays every VC that keeps a journal, of a node or of a data folder on which none runs.
 async fn all(context: Context<'_>) -> Result<()> {
     let folder = found::data_folder(context.global)?;
-    if context.global.api.is_none() && Announcement::read(&folder)?.is_none() {
-        return in_folder(context, &folder).await;
+    if context.global.api.is_some() {
+        return of_node(context, &context.client()?).await;
     }
+    let Some(_) = Announcement::read(&folder)? else {
+        return in_folder(context, &folder).await;
+    };
     let client = context.client()?;
-    let mut answers = Vec::new();
+    match client.node().await {
+        // One that was cut off could not say that it ended. If one runs after all, it has the folder.
+        Err(why) if why.code == Code::Unreachable => in_folder(context, &folder).await,
+        Err(why) => Err(why.into()),
+        Ok(_) => of_node(context, &client).await,
+    }
+}
+
+async fn of_node(context: Context<'_>, client: &Client) -> Result<()> {
+    let (mut same, mut any) = (true, false);
     let mut after: Option<String> = None;
     loop {
         let mut query = vec![("limit", PAGE_MAX.to_string()), ("all", "true".to_owned())];
@@ -107,8 +120,12 @@ async fn all(context: Context<'_>) -> Result<()> {
         let page = client.page::<Vec<Value>>(&["v1", "vcs"], &query).await?;
         for row in &page.rows {
             let id = row["id"].as_str().unwrap_or_default();
-            match client.post(&["v1", "vcs", id, "replay"], &json!({})).await {
-                Ok(answer) => answers.push(answer),
+            let answer = client.post(&["v1", "vcs", id, "replay"], &json!({})).await;
+            match answer {
+                Ok(answer) => {
+                    any = true;
+                    same &= one(context, &answer)?;
+                }
                 // It keeps no journal, sleeps in a pod, or was removed meanwhile.
                 Err(why) if matches!(why.code, Code::Unknown | Code::Conflict) => {}
                 Err(why) => return Err(why.into()),
@@ -119,44 +136,33 @@ async fn all(context: Context<'_>) -> Result<()> {
             break;
         }
     }
-    if answers.is_empty() {
-        context.printer.note(NO_JOURNALS);
-    }
-    show(context, &answers)
+    ended(context, same, any)
 }
 
-async fn in_folder(context: Context<'_>, folder: &Path) -> Result<()> {
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
-    let seen = move |replayed| {
-        // Nobody reads any more: then there is nothing to go on for.
-        let gone = |_| Refusal::new(Code::Cancelled, "nobody waits for the replay any more");
-        sender.blocking_send(replayed).map_err(gone)
-    };
-    let work = archive::replay_all(folder, compiler()?, seen);
-    let shown = async {
-        let (mut same, mut any) = (true, false);
-        while let Some(replayed) = receiver.recv().await {
-            any = true;
-            same &= one(context, &serde_json::to_value(&replayed)?)?;
-        }
-        anyhow::Ok((same, any))
-    };
-    let (done, shown) = tokio::join!(work, shown);
-    let (same, any) = shown?;
-    done?;
+/// What is said in the end of many replays.
+fn ended(context: Context<'_>, same: bool, any: bool) -> Result<()> {
     if !any {
         context.printer.note(NO_JOURNALS);
     }
     if same { Ok(()) } else { Err(Said.into()) }
 }
 
-/// Shows what became of replays, a line or a few for each.
-fn show(context: Context<'_>, answers: &[Value]) -> Result<()> {
-    let mut same = true;
-    for answer in answers {
-        same &= one(context, answer)?;
+async fn in_folder(context: Context<'_>, folder: &Path) -> Result<()> {
+    let archive = archive::Folder::open(folder, compiler()?).await?;
+    let (mut same, mut any) = (true, false);
+    let mut after = None;
+    loop {
+        let page = archive.vcs(after).await?;
+        let Some(&last) = page.last() else { break };
+        for id in page {
+            if let Some(replayed) = archive.replay(id).await? {
+                any = true;
+                same &= one(context, &serde_json::to_value(&replayed)?)?;
+            }
+        }
+        after = Some(last);
     }
-    if same { Ok(()) } else { Err(Said.into()) }
+    ended(context, same, any)
 }
 
 /// Shows what became of one replay; whether it came to the same.
@@ -189,15 +195,15 @@ fn text_of(found: &Replayed) -> String {
         ),
         (
             found.taken,
-            "outcomes taken from the record: the machine's, or a change of the body",
+            "outcomes taken from the record, as the machine's or of changes of the body",
         ),
         (
             found.unsaid,
-            "of an older program, which recorded no outcome",
+            "messages recorded by an older program, which noted no outcome",
         ),
     ] {
         if count > 0 {
-            let _ = write!(text, "\n  {count} {what}");
+            let _ = write!(text, "\n  {what}: {count}");
         }
     }
     text
@@ -231,7 +237,7 @@ fn difference(first: &Divergence) -> String {
 mod tests {
     use super::*;
 
-    fn found(first: Value) -> Replayed {
+    fn found(first: &Value) -> Replayed {
         let found = json!({
             "vc": "vc:abc", "name": "clerk", "messages": 41, "taken": 1, "unsaid": 0, "changes": 1,
             "digest": "d1", "first": first,
@@ -241,7 +247,11 @@ mod tests {
 
     #[test]
     fn a_replay_is_one_line_and_what_is_to_know() {
-        insta::assert_snapshot!(text_of(&found(Value::Null)), @"");
+        insta::assert_snapshot!(text_of(&found(&Value::Null)), @"
+        clerk: 41 messages, same digest d1
+          changes of its body, after which it went on from a snapshot: 1
+          outcomes taken from the record, as the machine's or of changes of the body: 1
+        ");
     }
 
     #[test]
@@ -251,6 +261,14 @@ mod tests {
             "recorded": ["reply of 1 bytes", "digest of its effects aa"],
             "now": ["reply \"4\"", "digest of its effects bb"],
         });
-        insta::assert_snapshot!(text_of(&found(first)), @"");
+        insta::assert_snapshot!(text_of(&found(&first)), @r#"
+        clerk: 41 messages, first difference in turn 7: "add 3"
+          recorded  reply of 1 bytes
+          recorded  digest of its effects aa
+          now       reply "4"
+          now       digest of its effects bb
+          changes of its body, after which it went on from a snapshot: 1
+          outcomes taken from the record, as the machine's or of changes of the body: 1
+        "#);
     }
 }

@@ -18,6 +18,7 @@ struct Trees {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as the API calls them")]
 struct Caused {
     message: Option<String>,
     from: Party,
@@ -161,6 +162,11 @@ mod tests {
             ],
         });
         let tree: Caused = serde_json::from_value(tree).unwrap();
-        insta::assert_snapshot!(text_of(&tree), @"");
+        insta::assert_snapshot!(text_of(&tree), @r#"
+        owner -> front  5 bytes "hello"  consumed  120 fuel  turn 3 at 12:00:01.250  msg:abcdefghijkl…
+          front -> clerk  4 bytes  not recorded
+          front -> judge  4 bytes  bounced: busy: the mailbox is full
+          … and 2 more
+        "#);
     }
 }

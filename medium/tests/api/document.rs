@@ -15,7 +15,7 @@ async fn answers_are_what_the_document_says() {
     let node = Served::start(ephemeral()).await;
     let document = node.get("/openapi.json").await;
     let (_, spawned) = node
-        .spawn(&json!({"pod": {"embedded": "echo"}, "name": "echo"}))
+        .spawn(&json!({"pod": {"embedded": "echo"}, "name": "echo", "record": 8}))
         .await;
     let ask = async |path: &str| -> Value {
         let asked = node
@@ -65,6 +65,14 @@ async fn answers_are_what_the_document_says() {
     check("post", "/v1/vcs", "201", &spawned);
     check("post", "/v1/vcs/{vc}/messages", "200", &asked);
     check("post", "/v1/vcs/{vc}/messages", "202", &accepted);
+
+    let replayed = node.post("/v1/vcs/echo/replay", &json!({})).await;
+    check("post", "/v1/vcs/{vc}/replay", "200", &replayed);
+    assert_eq!(replayed["first"], Value::Null);
+    let with = json!({"part": {"native": "counter"}, "occurrence": 1});
+    let other = node.post("/v1/vcs/echo/replay", &with).await;
+    check("post", "/v1/vcs/{vc}/replay", "200", &other);
+    assert!(other["different"].as_u64() > Some(0), "{other}");
 
     let world = json!({"model": "money", "name": "w", "set": {"traders": 20}, "steps": 3});
     let begun = node.post("/v1/worlds", &world).await;

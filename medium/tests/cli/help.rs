@@ -37,6 +37,8 @@ fn the_command_line_explains_itself() {
         "strip",
         "internalize",
         "upgrade",
+        "replay",
+        "trace",
         "freeze",
         "pod",
         "lineage",

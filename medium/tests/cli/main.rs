@@ -12,6 +12,7 @@ mod dormant;
 #[allow(dead_code, reason = "shared with the tests of pods")]
 mod harness;
 mod help;
+mod past;
 mod pods;
 mod regressions;
 mod reproducible;
