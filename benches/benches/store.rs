@@ -23,6 +23,7 @@ use benches::sleepers::{self, asleep, born, crowd, stats, woken};
 use benches::time::{Stopwatch, per_second};
 use benches::work::WORKERS;
 use genesis::id::VcId;
+use genesis::limits::JOURNAL_LEN_DEFAULT;
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -93,10 +94,14 @@ async fn node(folder: &Path) -> Runtime {
 
 // --- Row 5 ------------------------------------------------------------------------------------
 
-async fn acknowledged(size: Size, senders: u64, asks: bool) -> Acknowledged {
+async fn acknowledged(size: Size, senders: u64, asks: bool, record: u32) -> Acknowledged {
     let folder = folder();
     let runtime = node(folder.path()).await;
-    let notary = runtime.spawn(Birth::native("notary", "").durable()).await;
+    let notary = Birth {
+        record,
+        ..Birth::native("notary", "").durable()
+    };
+    let notary = runtime.spawn(notary).await;
     let notary = notary.expect("a notary is born");
     let acknowledged = Arc::new(AtomicU64::new(0));
     let (before, watch) = (stats(&runtime).await, Stopwatch::start());
@@ -128,7 +133,12 @@ async fn acknowledged(size: Size, senders: u64, asks: bool) -> Acknowledged {
     runtime.shutdown().await;
     let messages_per_commit = (messages / commits.max(1)).max(1);
     Acknowledged {
-        name: if asks { "ask" } else { "send" },
+        name: match (asks, record) {
+            (false, 0) => "send",
+            (true, 0) => "ask",
+            (false, _) => "send_recorded",
+            (true, _) => "ask_recorded",
+        },
         senders,
         messages,
         messages_s: per_second(messages, took),
@@ -254,9 +264,14 @@ fn acknowledged_rows(tokio: &tokio::runtime::Runtime, size: Size) {
     eprintln!(
         "      senders  messages/s  commits/s  per commit  CPU ns  redb msg/s  fdatasync msg/s"
     );
-    for asks in [false, true] {
+    for (asks, record) in [
+        (false, 0),
+        (false, JOURNAL_LEN_DEFAULT),
+        (true, 0),
+        (true, JOURNAL_LEN_DEFAULT),
+    ] {
         for senders in SENDERS {
-            let line = tokio.block_on(tokio.spawn(acknowledged(size, senders, asks)));
+            let line = tokio.block_on(tokio.spawn(acknowledged(size, senders, asks, record)));
             let line = line.expect("a figure does not panic");
             eprintln!(
                 "{:<5}{:>8}{:>12}{:>11}{:>12}{:>8}{:>12}{:>17}",
