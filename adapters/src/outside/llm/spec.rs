@@ -113,7 +113,7 @@ impl Price {
     pub fn of(self, tokens_in: u64, tokens_out: u64) -> u64 {
         let read = u128::from(tokens_in) * u128::from(self.in_motes_per_1000);
         let said = u128::from(tokens_out) * u128::from(self.out_motes_per_1000);
-        u64::try_from((read + said).div_ceil(1000)).unwrap_or(u64::MAX)
+        u64::try_from(read.saturating_add(said).div_ceil(1000)).unwrap_or(u64::MAX)
     }
 
     /// How many tokens may be written, after so many were read, for so many motes; none if not even those are paid.
@@ -204,7 +204,11 @@ mod tests {
         assert_eq!(price.of(0, 0), 0);
         assert_eq!(price.of(1, 0), 1);
         assert_eq!(price.of(1000, 100), 3);
-        assert_eq!(price.of(u64::MAX, u64::MAX), u64::MAX);
+        let dear = Price {
+            in_motes_per_1000: u64::MAX,
+            out_motes_per_1000: u64::MAX,
+        };
+        assert_eq!(dear.of(u64::MAX, u64::MAX), u64::MAX);
         assert_eq!(price.affordable(1000, 3), Some(100));
         assert_eq!(price.affordable(1000, 1), None);
         assert_eq!(Price::default().affordable(9, 0), Some(u64::MAX));
