@@ -2,7 +2,7 @@
 //!
 //! [`store`] is where what survives is kept (embedded, or in memory with faults for tests); [`contents`]
 //! holds large contents as verified files; [`pod_dir`] reads a VC's pod directory; [`wasm`] runs code that
-//! is not trusted; [`parts`] has the parts that come with the medium.
+//! is not trusted; [`parts`] has the parts that come with the medium; [`fleet`] is the VC that a directory of VCs is.
 //!
 //! [`pods`] is the port to directories on a distributed file system, and keeps them on disk; [`fairos`] is a
 //! FairOS-DFS as pods, and [`http`] how other servers are called. [`transfer`] takes directories of this machine into
@@ -13,6 +13,7 @@ pub mod bee;
 pub mod compute;
 pub mod contents;
 pub mod fairos;
+pub mod fleet;
 pub mod http;
 mod json;
 pub mod oracle;

@@ -33,6 +33,7 @@ use genesis::power::Grants;
 
 mod embedded;
 mod error;
+mod fleet;
 mod parse;
 mod schema;
 mod source;
@@ -97,6 +98,15 @@ pub struct PodDir {
     pub turn_fuel: Option<u64>,
     /// The program outside that it speaks for.
     pub outside: Option<OutsideSpec>,
+    /// That it is a fleet: nothing but its nested VCs, its members.
+    pub fleet: Option<FleetSpec>,
+}
+
+/// A fleet: what its `vc.json` says holds for all its members, unless they say less. See [`crate::fleet`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetSpec {
+    /// The member that answers what is sent to the fleet itself; without one it is refused.
+    pub front: Option<String>,
 }
 
 /// A program that a VC speaks for: see [`crate::outside`].
@@ -302,6 +312,8 @@ pub struct RestartSpec {
     pub faults_max: u32,
     /// within so many milliseconds.
     pub within_ms: u64,
+    /// How often it is restarted within that time before it stays stopped; without it, as the node's own rule says.
+    pub restarts_max: Option<u32>,
 }
 
 /// Says what is wrong with the text of a pattern, if anything is.
@@ -330,6 +342,7 @@ impl PodDir {
             idle_ms: None,
             turn_fuel: None,
             outside: None,
+            fleet: None,
         }
     }
 
@@ -374,7 +387,7 @@ impl PodDir {
 
     /// The text of this VC's `vc.json`; those of its nested VCs are files of their own.
     pub fn to_json(&self) -> String {
-        write::vc_json(self)
+        write::vc_json(self, false)
     }
 
     /// All files of the pod by their paths: every `vc.json` and everything they name.
@@ -382,7 +395,7 @@ impl PodDir {
     /// Reading them again gives an equal pod.
     pub fn files(&self) -> BTreeMap<String, Contents> {
         let mut files = BTreeMap::new();
-        write::files(self, "", &mut files);
+        write::files(self, false, "", &mut files);
         files
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use adapters::outside::Asks;
-use adapters::outside::program::Described;
+use adapters::outside::{Asks, program::Described};
 use adapters::pod_dir::{
     ArgumentSpec, ContactSpec, Contents, DecoderSpec, ModuleSpec, NestedSpec, OutsideSpec,
     PartSource, PartSpec, PodDir, PurseSpec, READ_BYTES_MAX, RestartSpec, embedded, embedded_pod,
@@ -37,6 +36,7 @@ fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
 #[test]
 fn everything_a_pod_can_say() {
     let address = Address::from(VcId::root(&[1; 32], 0));
+    let printer = ContactSpec::Named("line-printer".to_owned());
     let vc_json = format!(
         r#"{{
         "$schema": "vc.schema.json",
@@ -54,7 +54,7 @@ fn everything_a_pod_can_say() {
         "contacts": {{"up": "host", "printer": "line-printer", "boss": "{address}"}},
         "purse": {{"fuel": 18446744073709551615, "messages": 2, "children": 3, "outside": 4, "motes": 5}},
         "nested": {{"parser": "parser/"}},
-        "restart": {{"faults_max": 3, "within_ms": 60000}},
+        "restart": {{"faults_max": 3, "within_ms": 60000, "restarts_max": 2}},
         "durable": false, "record": 1000, "idle_ms": 0, "turn_fuel": 5000000,
         "outside": {{
             "command": ["cat", "lib/main.wasm"], "timeout_ms": 5,
@@ -148,10 +148,7 @@ fn everything_a_pod_can_say() {
         grants: Grants::NONE.with(Power::Send).with(Power::After),
         contacts: [
             ("up".to_owned(), ContactSpec::Host),
-            (
-                "printer".to_owned(),
-                ContactSpec::Named("line-printer".to_owned()),
-            ),
+            ("printer".to_owned(), printer),
             ("boss".to_owned(), ContactSpec::Address(address)),
         ]
         .into(),
@@ -174,6 +171,7 @@ fn everything_a_pod_can_say() {
         restart: Some(RestartSpec {
             faults_max: 3,
             within_ms: 60_000,
+            restarts_max: Some(2),
         }),
         durable: Some(false),
         record: Some(1_000),
@@ -193,6 +191,7 @@ fn everything_a_pod_can_say() {
             )]
             .into(),
         }),
+        fleet: None,
     };
     assert_eq!(PodDir::read(directory(&files).path()).unwrap(), want);
     assert_eq!(read_again(&want), want);
@@ -475,10 +474,11 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
             motes,
         }
     });
-    let restart = any::<Option<(u32, u64)>>().prop_map(|restart| {
-        restart.map(|(faults_max, within_ms)| RestartSpec {
+    let restart = any::<Option<(u32, u64, Option<u32>)>>().prop_map(|restart| {
+        restart.map(|(faults_max, within_ms, restarts_max)| RestartSpec {
             faults_max,
             within_ms,
+            restarts_max,
         })
     });
     let texts = (
@@ -514,7 +514,6 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
             contacts: contacts.into_iter().collect(),
             purse,
             goal,
-            nested: BTreeMap::new(),
             restart,
             durable,
             record,
@@ -524,6 +523,7 @@ fn some_flat_pod() -> impl Strategy<Value = PodDir> {
                 timeout_ms,
                 ..OutsideSpec::default()
             }),
+            ..PodDir::new("")
         }
     })
 }

@@ -16,6 +16,7 @@ use actors::sandbox::Sandbox;
 use actors::store::{Store, StoreError, Table};
 use adapters::compute::{Launcher, Local};
 use adapters::contents::{Contents, ContentsError};
+use adapters::fleet::Fleet;
 use adapters::outside::{Http, Llm, Outside as Speaker};
 use adapters::parts;
 use adapters::pods::{PodsError, WalletName};
@@ -423,6 +424,7 @@ pub(crate) fn native_behaviours() -> Natives {
         .with::<Speaker>()
         .with::<Http>()
         .with::<Llm>()
+        .with::<Fleet>()
 }
 
 pub(crate) async fn sandbox(

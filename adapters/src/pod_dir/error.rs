@@ -110,6 +110,14 @@ pub enum PodError {
         /// What is wrong.
         why: String,
     },
+    /// A fleet is described as it cannot be.
+    #[error("{place}: {why}")]
+    BadFleet {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        why: String,
+    },
     /// A field of a part makes sense only beside another.
     #[error("{place}: `{field}` belongs to a part that has {beside}")]
     Misplaced {
@@ -265,6 +273,10 @@ impl PodError {
             Self::BadProgram { .. } => {
                 r#"for example: "outside": ["python3", "agent.py"]"#.to_owned()
             }
+            Self::BadFleet { .. } => {
+                r#"for example: {"name": "shop", "fleet": true, "front": "clerk", "nested": {"clerk": "clerk/"}}"#
+                    .to_owned()
+            }
             Self::Misplaced { field, beside, .. } => format!("remove `{field}`, or add {beside}"),
             Self::NoSuchModule { .. } => {
                 "correct the name, or put the module there: {\"wasm\": \"main.wasm\"} or {\"wasm\": \"main.wat\"}"
@@ -316,6 +328,7 @@ impl PodError {
             | Self::NameTaken { place, .. }
             | Self::PartSources { place, .. }
             | Self::BadProgram { place, .. }
+            | Self::BadFleet { place, .. }
             | Self::Misplaced { place, .. }
             | Self::NoSuchModule { place, .. }
             | Self::NoSuchFile { place, .. }

@@ -8,6 +8,7 @@ use genesis::limits;
 use genesis::power::{Grants, Power, UnknownPower};
 
 use super::error::PodError;
+use super::fleet;
 use super::source::{Budget, Source};
 use super::{
     ArgumentSpec, ContactSpec, DESCRIPTION_BYTES_MAX, DecoderSpec, HOST, ModuleSpec, NestedSpec,
@@ -16,8 +17,9 @@ use super::{
 };
 use crate::json::{Document, Entry, JsonError, Node, clip};
 use crate::parts;
-
-pub(super) use outside::{CHANNEL_FIELDS, OUTSIDE_FIELDS};
+#[cfg(test)]
+pub(super) use outside::CHANNEL_FIELDS;
+pub(super) use outside::OUTSIDE_FIELDS;
 
 /// A field of an object, with an example of it.
 pub(super) type Field = (&'static str, &'static str);
@@ -41,6 +43,8 @@ pub(super) const VC_FIELDS: &[Field] = &[
     ("idle_ms", "60000"),
     ("turn_fuel", "5000000"),
     ("outside", r#"["python3", "agent.py"]"#),
+    ("fleet", "true"),
+    ("front", r#""parser""#),
 ];
 
 /// The fields of a part.
@@ -67,8 +71,12 @@ pub(super) const PURSE_FIELDS: &[Field] = &[
     ("motes", "250"),
 ];
 
-/// The fields of a restart rule; both must be there.
-pub(super) const RESTART_FIELDS: &[Field] = &[("faults_max", "3"), ("within_ms", "60000")];
+/// The fields of a restart rule; the first two must be there.
+pub(super) const RESTART_FIELDS: &[Field] = &[
+    ("faults_max", "3"),
+    ("within_ms", "60000"),
+    ("restarts_max", "3"),
+];
 
 /// An example of the field at a path: of `parts[1].file`, `"file": "main.wasm"`.
 pub(super) fn example(path: &str) -> String {
@@ -104,7 +112,7 @@ pub(super) fn pod(source: &Source<'_>, check: PatternCheck<'_>) -> Result<PodDir
         budget: Budget::full(),
         vcs: 1,
     }
-    .vc(source, 0, None)
+    .vc(source, 0, None, None)
 }
 
 /// What is the same for all levels of a pod.
@@ -121,6 +129,7 @@ impl Reader<'_> {
         source: &Source<'_>,
         level: usize,
         siblings: Option<&BTreeSet<String>>,
+        host: Option<&PodDir>,
     ) -> Result<PodDir, PodError> {
         let bytes = source.vc_json(&mut self.budget)?;
         let file = source.vc_json_shown();
@@ -135,9 +144,11 @@ impl Reader<'_> {
         pod.description = text(&mut fields, "description", DESCRIPTION_BYTES_MAX)?;
         pod.accept = self.pattern(&mut fields, "accept")?;
         pod.goal = self.pattern(&mut fields, "goal")?;
-        pod.grants = fields
+        let asks = fields
             .take("grants")
-            .map_or(Ok(Grants::NONE), |node| grants(&node))?;
+            .map(|node| grants(&node))
+            .transpose()?;
+        pod.grants = asks.unwrap_or(Grants::NONE);
         pod.purse = fields
             .take("purse")
             .map_or(Ok(PurseSpec::default()), |node| purse(&node))?;
@@ -175,12 +186,20 @@ impl Reader<'_> {
             .map(|node| self.part(node, source))
             .collect::<Result<Vec<_>, _>>()?;
         let inner_names: BTreeSet<_> = nested.iter().map(local_name).collect::<Result<_, _>>()?;
+        pod.fleet = fleet::read(&mut fields, &pod, parts.len(), &inner_names)?;
         if let Some(node) = contacts_node {
             pod.contacts = contacts(&node, &inner_names, siblings)?;
         }
+        if let Some(host) = host.filter(|host| host.fleet.is_some()) {
+            let names = siblings.into_iter().flatten().chain(&inner_names);
+            fleet::joined(&mut pod, asks.is_some(), host, &names.collect());
+        }
         for entry in &nested {
-            let inner = self.nested(entry, source, level + 1, &inner_names)?;
+            let inner = self.nested(entry, source, level + 1, &inner_names, &pod)?;
             pod.nested.insert(entry.key.clone(), inner);
+        }
+        if pod.fleet.is_some() && asks.is_none() && pod.grants == Grants::NONE {
+            pod.grants = fleet::asked_in(&pod.nested);
         }
         Ok(pod)
     }
@@ -191,6 +210,7 @@ impl Reader<'_> {
         source: &Source<'_>,
         level: usize,
         siblings: &BTreeSet<String>,
+        host: &PodDir,
     ) -> Result<NestedSpec, PodError> {
         let text = entry.value.string()?;
         let path = text.strip_suffix('/').unwrap_or(&text);
@@ -211,7 +231,7 @@ impl Reader<'_> {
         let inner = source.nested(&at, path)?;
         Ok(NestedSpec {
             path: path.to_owned(),
-            pod: self.vc(&inner, level, Some(siblings))?,
+            pod: self.vc(&inner, level, Some(siblings), Some(host))?,
         })
     }
 
@@ -352,7 +372,7 @@ impl Reader<'_> {
 }
 
 /// The fields of an object, all of them known, until they are taken.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     object: Node<'a>,
     values: BTreeMap<String, Node<'a>>,
 }
@@ -384,7 +404,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn take(&mut self, field: &str) -> Option<Node<'a>> {
+    pub(super) fn take(&mut self, field: &str) -> Option<Node<'a>> {
         self.values.remove(field)
     }
 
@@ -429,7 +449,7 @@ fn at_most(node: &Node<'_>, max: u64) -> Result<u64, PodError> {
     Ok(value)
 }
 
-fn name(node: &Node<'_>) -> Result<String, PodError> {
+pub(super) fn name(node: &Node<'_>) -> Result<String, PodError> {
     let name = node.string()?;
     if is_name(&name) {
         return Ok(name);
@@ -544,6 +564,10 @@ fn restart(node: &Node<'_>) -> Result<RestartSpec, PodError> {
     Ok(RestartSpec {
         faults_max: fields.need("faults_max")?.whole_within(u32::MAX)?,
         within_ms: fields.need("within_ms")?.whole()?,
+        restarts_max: fields
+            .take("restarts_max")
+            .map(|node| node.whole_within(u32::MAX))
+            .transpose()?,
     })
 }
 

@@ -16,14 +16,17 @@ use crate::outside::Asks;
 use crate::outside::program::Described;
 
 /// The text of a VC's `vc.json`, fields in the order of the schema.
-pub(super) fn vc_json(pod: &PodDir) -> String {
+///
+/// What it asks for is written also if that is nothing, where silence means something else: in a fleet.
+pub(super) fn vc_json(pod: &PodDir, in_fleet: bool) -> String {
+    let says = !pod.grants.is_empty() || in_fleet || pod.fleet.is_some();
     let written = Written {
         name: &pod.name,
         version: pod.version.as_deref(),
         description: pod.description.as_deref(),
         parts: pod.parts.iter().map(WrittenPart::of).collect(),
         accept: pod.accept.as_deref(),
-        grants: pod.grants.iter().map(Power::name).collect(),
+        grants: says.then(|| pod.grants.iter().map(Power::name).collect()),
         contacts: pod
             .contacts
             .iter()
@@ -42,6 +45,8 @@ pub(super) fn vc_json(pod: &PodDir) -> String {
         idle_ms: pod.idle_ms,
         turn_fuel: pod.turn_fuel,
         outside: pod.outside.as_ref().map(WrittenOutside::of),
+        fleet: pod.fleet.is_some(),
+        front: pod.fleet.as_ref().and_then(|fleet| fleet.front.as_deref()),
     };
     let mut text = serde_json::to_string_pretty(&written)
         .expect("strings, numbers and maps with string keys have a JSON form");
@@ -50,10 +55,15 @@ pub(super) fn vc_json(pod: &PodDir) -> String {
 }
 
 /// Adds all files of a pod whose own paths begin with `prefix`.
-pub(super) fn files(pod: &PodDir, prefix: &str, files: &mut BTreeMap<String, Contents>) {
+pub(super) fn files(
+    pod: &PodDir,
+    in_fleet: bool,
+    prefix: &str,
+    files: &mut BTreeMap<String, Contents>,
+) {
     files.insert(
         format!("{prefix}{VC_JSON}"),
-        Contents::Inline(Bytes::from(vc_json(pod))),
+        Contents::Inline(Bytes::from(vc_json(pod, in_fleet))),
     );
     for part in &pod.parts {
         if let PartSource::File { path, contents } = &part.source {
@@ -78,7 +88,8 @@ pub(super) fn files(pod: &PodDir, prefix: &str, files: &mut BTreeMap<String, Con
         files.insert(format!("{prefix}{path}"), contents.clone());
     }
     for nested in pod.nested.values() {
-        self::files(&nested.pod, &format!("{prefix}{}/", nested.path), files);
+        let prefix = format!("{prefix}{}/", nested.path);
+        self::files(&nested.pod, pod.fleet.is_some(), &prefix, files);
     }
 }
 
@@ -93,8 +104,8 @@ struct Written<'a> {
     parts: Vec<WrittenPart<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accept: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    grants: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grants: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     contacts: BTreeMap<&'a str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +126,10 @@ struct Written<'a> {
     turn_fuel: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outside: Option<WrittenOutside<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fleet: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -276,6 +291,8 @@ impl WrittenPurse {
 struct WrittenRestart {
     faults_max: u32,
     within_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts_max: Option<u32>,
 }
 
 impl WrittenRestart {
@@ -283,11 +300,13 @@ impl WrittenRestart {
         RestartSpec {
             faults_max,
             within_ms,
+            restarts_max,
         }: RestartSpec,
     ) -> Self {
         Self {
             faults_max,
             within_ms,
+            restarts_max,
         }
     }
 }

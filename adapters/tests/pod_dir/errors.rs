@@ -396,7 +396,7 @@ fn a_field_that_is_missing() {
 fn a_field_that_is_unknown() {
     insta::assert_snapshot!(refuse("{\n  \"name\": \"a\",\n  \"grant\": [\"send\"]\n}"), @"
     error: pod/vc.json:3:3 grant: unknown field `grant`, the nearest known one is `grants`
-    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms, turn_fuel, outside
+    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms, turn_fuel, outside, fleet, front
     ");
     insta::assert_snapshot!(refuse(r#"{"name": "a", "parts": [{"fiel": "x"}]}"#), @"
     error: pod/vc.json:1:26 parts[0].fiel: unknown field `fiel`, the nearest known one is `file`
@@ -668,7 +668,7 @@ fn an_error_is_one_line_whatever_it_shows() {
     "#);
     insta::assert_snapshot!(refuse(r#"{"name": "a", "x\ny\"": 1}"#), @r#"
     error: pod/vc.json:1:15 ["x\ny""]: unknown field `x\ny"`, the nearest known one is `name`
-    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms, turn_fuel, outside
+    hint: correct or remove it; the fields here are $schema, name, version, description, parts, accept, grants, contacts, purse, goal, nested, restart, durable, record, idle_ms, turn_fuel, outside, fleet, front
     "#);
     insta::assert_snapshot!(refuse(r#"{"name": "a", "grants": ["s\nd"]}"#), @r#"
     error: pod/vc.json:1:26 grants[0]: there is no power `s\nd`; there are send, emit, after, spawn, fork, internalize, strip, watch, reshape

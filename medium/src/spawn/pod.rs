@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 use actors::behaviour::{Behaviour, Natives};
 use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::runtime::Runtime;
+use adapters::fleet::Fleet;
 use adapters::outside::{Outside, Program};
 use adapters::parts;
 use adapters::pod_dir::{
-    ArgumentSpec, ContactSpec, Contents, DecoderSpec, JsonError, ModuleSpec, OutsideSpec,
-    PartSource, PartSpec, PodDir, PodError, PurseSpec, embedded, embedded_pod,
+    ArgumentSpec, ContactSpec, Contents, DecoderSpec, FleetSpec, JsonError, ModuleSpec,
+    OutsideSpec, PartSource, PartSpec, PodDir, PodError, PurseSpec, embedded, embedded_pod,
 };
 use bytes::Bytes;
 use genesis::id::{Digest, VcId};
 use genesis::image::Restart;
 use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::pattern::Pattern;
+use genesis::power::{Grants, Power};
 use genesis::purse::Purse;
 use genesis::refusal::{Code, Refusal};
 
@@ -82,7 +84,7 @@ pub(super) async fn lift_pod(
         modules: BTreeMap::new(),
     };
     let (birth, lift) = blocking(move || {
-        let birth = lift.birth(pod, &BTreeSet::new())?;
+        let birth = lift.birth(pod, &BTreeSet::new(), None)?;
         Ok((birth, lift))
     })
     .await?;
@@ -128,8 +130,23 @@ struct Lift {
 }
 
 impl Lift {
-    fn birth(&mut self, pod: PodDir, siblings: &BTreeSet<String>) -> Result<Birth, Refusal> {
+    fn birth(
+        &mut self,
+        pod: PodDir,
+        siblings: &BTreeSet<String>,
+        fleet: Option<Grants>,
+    ) -> Result<Birth, Refusal> {
         let contacts = self.contacts_of(&pod, siblings)?;
+        let mut grants = self.gate.grant(pod.grants);
+        if let Some(bound) = fleet {
+            grants = grants.narrow(bound);
+            self.gate.withheld = self.gate.withheld.union(pod.grants.without(grants));
+        }
+        let bound = pod.fleet.is_some().then_some(grants.union(self.gate.named));
+        if let Some(bound) = bound {
+            // It passes messages on, and says who its members are, whatever they may do.
+            grants = bound.with(Power::Send).with(Power::Emit);
+        }
         let inner: BTreeSet<String> = pod.nested.keys().cloned().collect();
         let mut parts = Vec::with_capacity(pod.parts.len() + pod.nested.len());
         for part in pod.parts {
@@ -138,8 +155,12 @@ impl Lift {
         if let Some(spec) = pod.outside {
             parts.push(self.outside(&pod.name, spec)?);
         }
+        if let Some(FleetSpec { front }) = pod.fleet {
+            let members = inner.iter().cloned().collect();
+            parts.push(native(Fleet::NAME, Fleet { front, members }.to_argument()));
+        }
         for (role, nested) in pod.nested {
-            let nested = self.birth(nested.pod, &inner)?;
+            let nested = self.birth(nested.pod, &inner, bound)?;
             parts.push(PartBirth {
                 role: Some(role),
                 code: CodeBirth::Computer(Box::new(nested)),
@@ -150,14 +171,16 @@ impl Lift {
             .map_or_else(Restart::default, |restart| Restart {
                 faults_max: restart.faults_max,
                 within_ms: restart.within_ms,
-                ..Restart::default()
+                restarts_max: restart
+                    .restarts_max
+                    .unwrap_or(Restart::default().restarts_max),
             });
         Ok(Birth {
             turn_fuel: pod.turn_fuel.unwrap_or_default(),
             name: Some(pod.name),
             description: pod.description,
             parts,
-            grants: self.gate.grant(pod.grants),
+            grants,
             purse: purse_of(pod.purse),
             contacts,
             reshapers: Vec::new(),
@@ -279,14 +302,7 @@ impl Lift {
     /// The part that speaks for a program, with all its files.
     fn outside(&mut self, pod: &str, spec: OutsideSpec) -> Result<PartBirth, Refusal> {
         let program = program_of(pod, spec, |path, contents| self.take(path, contents))?;
-        Ok(PartBirth {
-            role: None,
-            code: CodeBirth::Native {
-                name: Outside::NAME.to_owned(),
-                version: None,
-                argument: program.to_argument().into(),
-            },
-        })
+        Ok(native(Outside::NAME, program.to_argument()))
     }
 
     fn decoder(&mut self, decoder: DecoderSpec) -> Result<Digest, Refusal> {
@@ -343,6 +359,18 @@ impl Lift {
                 .hint("try again"));
         }
         Ok(bytes.into())
+    }
+}
+
+/// A part that is a native behaviour.
+fn native(name: &str, argument: Vec<u8>) -> PartBirth {
+    PartBirth {
+        role: None,
+        code: CodeBirth::Native {
+            name: name.to_owned(),
+            version: None,
+            argument: argument.into(),
+        },
     }
 }
 
