@@ -81,6 +81,9 @@ struct Handle {
 pub struct ProgramView {
     /// The VC that speaks for it.
     pub vc: String,
+    /// The names that lead to it from the VC in whose body it lives, `/` between them; empty if it is that VC.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub member: String,
     /// Its digest: another program of the same name has another.
     pub digest: String,
     /// Its command; empty if it attaches itself. Of what calls servers: what it is.
@@ -157,13 +160,35 @@ impl Programs {
         granted::forget(&self.0.folder, vc);
     }
 
-    /// Starts the program of a fork, granted what that of the forked one is.
+    /// Starts the programs of a fork and of those in its body, granted what those of the forked ones are.
     pub(crate) async fn forked(&self, from: VcId, vc: VcId) -> Result<(), Refusal> {
         let Some(runtime) = self.runtime() else {
             return Ok(());
         };
+        let old: BTreeMap<_, _> = body(&runtime, from).await?.into_iter().collect();
+        let mut starts = Vec::new();
+        for (path, vc) in body(&runtime, vc).await? {
+            let Some(&from) = old.get(&path) else {
+                continue;
+            };
+            if Speaks::by(&runtime, vc).await?.is_some() {
+                self.grant(vc, &self.granted(from)?)?;
+                starts.push(vc);
+            }
+        }
+        // All of them may, or none is started.
+        for vc in starts {
+            self.start(vc);
+        }
+        Ok(())
+    }
+
+    /// Starts the program of a VC that goes on after it slept.
+    pub(crate) async fn woken(&self, vc: VcId) -> Result<(), Refusal> {
+        let Some(runtime) = self.runtime() else {
+            return Ok(());
+        };
         if Speaks::by(&runtime, vc).await?.is_some() {
-            self.grant(vc, &self.granted(from)?)?;
             self.start(vc);
         }
         Ok(())
@@ -321,6 +346,23 @@ impl Outside for Programs {
             let _ = driver.actor.cast(Msg::Gone);
         }
     }
+}
+
+/// A VC and all in its body, by the names that lead to them.
+pub(crate) async fn body(runtime: &Runtime, vc: VcId) -> Result<Vec<(String, VcId)>, Refusal> {
+    let mut found = vec![(String::new(), vc)];
+    let mut at = 0;
+    while let Some((path, vc)) = found.get(at).cloned() {
+        for (name, inner) in runtime.nested(vc).await? {
+            let path = match path.as_str() {
+                "" => name,
+                path => format!("{path}/{name}"),
+            };
+            found.push((path, inner.id));
+        }
+        at += 1;
+    }
+    Ok(found)
 }
 
 /// The job that runs a program in its folder.

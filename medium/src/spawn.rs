@@ -78,7 +78,7 @@ pub(crate) async fn spawn(
     let mut durable = policy.durable && !request.volatile;
     let (mut birth, part) = match made_from(runtime, beds, policy, &request.pod, &mut gate).await? {
         Made::Frozen(frozen) => {
-            return thaw(runtime, gate, durable, request, relations, frozen).await;
+            return thaw(runtime, programs, gate, durable, request, relations, frozen).await;
         }
         Made::Born(birth) => (birth, None),
         // A body of nothing but its genesis part, into which the part is taken.
@@ -421,6 +421,7 @@ fn spend(mut purse: Purse, wanted: &BTreeMap<Coin, Option<u64>>) -> Result<Purse
 /// Brings a frozen VC back, with the powers it may have here.
 async fn thaw(
     runtime: &Runtime,
+    programs: &Programs,
     mut gate: Gate,
     durable: bool,
     request: SpawnRequest,
@@ -439,6 +440,8 @@ async fn thaw(
         purse,
         record,
         turn_fuel,
+        outside,
+        expect,
         ..
     } = request;
     let fork = matches!(frozen, Frozen::Image { fork: true, .. });
@@ -464,8 +467,14 @@ async fn thaw(
     })
     .await?;
     let (name, taken) = free_name(runtime, name, image.name.take()).await;
+    // What it takes along must be granted here, like what is born here.
+    let granted = outside.unwrap_or_default();
+    let called = name.as_deref().or(taken.as_deref());
+    let plans = program::plan_image(programs, &image, called, &granted, expect.as_deref())?;
     let id = runtime.thaw(image, name.clone(), durable, fork).await?;
-    Ok(gate.spawned(id, name, taken))
+    let mut spawned = gate.spawned(id, name, taken);
+    spawned.programs = program::begin(runtime, programs, id, plans, &granted).await?;
+    Ok(spawned)
 }
 
 /// Makes known to a frozen VC whom it is to know, and who may change it.

@@ -10,6 +10,7 @@ use genesis::refusal::Refusal;
 use super::Runtime;
 use crate::letter::{Contents, Letter, NO_CAUSE};
 use crate::outside::{Mercy, OUTSIDE};
+use crate::view::Summary;
 
 impl Runtime {
     /// Brings a VC a message from the world outside; gives its sequence once it waits in the mailbox. It is a
@@ -61,6 +62,14 @@ impl Runtime {
             Some(log) if slice > 0 => log.settled(slice).await,
             _ => Ok(()),
         }
+    }
+
+    /// Those in the body of a VC, in the order of their occurrence: what it calls each, and how it is.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the VC is unknown.
+    pub async fn nested(&self, id: VcId) -> Result<Vec<(String, Summary)>, Refusal> {
+        self.on(id, move |worker| worker.nested(id)).await?
     }
 
     /// The native parts of a VC: name and argument of each, in the order of their occurrence.

@@ -98,7 +98,6 @@ impl Worker {
         self.shared.beds.insert(id, bed);
         self.tally.slept += 1;
         self.event(EventKind::Dormant, id, "in a pod");
-        self.gone_from_outside(id);
         Ok(())
     }
 
@@ -137,6 +136,7 @@ impl Worker {
                 self.forget_all(slot);
             }
         }
+        self.gone_from_outside(id);
         self.forget(id, slot);
     }
 

@@ -10,6 +10,7 @@ use crate::events::EventKind;
 use crate::letter::Letter;
 use crate::life::Life;
 use crate::outside::{Mercy, Told};
+use crate::view::Summary;
 
 impl Worker {
     /// Takes what a VC says to the world outside; it leaves with the slice.
@@ -90,6 +91,24 @@ impl Worker {
         self.log_line(slot, line);
         self.event(EventKind::Output, id, line);
         Ok(())
+    }
+
+    /// Those in the body of a VC.
+    pub(crate) fn nested(&mut self, id: VcId) -> Result<Vec<(String, Summary)>, Refusal> {
+        let mut nested = Vec::new();
+        for part in self.looking(id, |worker| worker.parts_of_vc(id))? {
+            let Some(inner) = part.computer() else {
+                continue;
+            };
+            let mut summary = self.looking(inner, |worker| {
+                let slot = worker.find_or_wake(inner)?;
+                Ok(Self::summary(&worker.cells[slot as usize]))
+            })?;
+            let name = part.role.unwrap_or_else(|| part.occurrence.to_string());
+            summary.name = Some(name.clone());
+            nested.push((name, summary));
+        }
+        Ok(nested)
     }
 
     /// The parts of a VC.

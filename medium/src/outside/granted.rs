@@ -73,6 +73,28 @@ impl Granted {
         }
     }
 
+    /// That of it which somebody asks for.
+    #[must_use]
+    pub fn only(&self, asked: &[&Asks]) -> Self {
+        let mut own = self.clone();
+        if self.network {
+            // All ports are among it.
+            own.tcp = asked.iter().flat_map(|asks| asks.tcp.clone()).collect();
+        }
+        own.tcp
+            .retain(|port| asked.iter().any(|asks| asks.tcp.contains(port)));
+        own.network &= asked.iter().any(|asks| asks.network);
+        own.read
+            .retain(|folder| asked.iter().any(|asks| asks.read.contains(folder)));
+        own.origins.retain(|url| {
+            let url = origin(url).unwrap_or_else(|_| url.clone());
+            asked.iter().any(|asks| asks.origins.contains(&url))
+        });
+        own.secrets
+            .retain(|name, _| asked.iter().any(|asks| asks.secrets.contains(name)));
+        own
+    }
+
     pub(super) fn read(folder: &Path, vc: VcId) -> Result<Self, Refusal> {
         let file = place(folder, vc).join(GRANTED);
         let bytes = match fs::metadata(&file) {
@@ -193,4 +215,35 @@ fn private(folder: &Path) -> Result<(), Refusal> {
 
 fn io(error: &std::io::Error) -> Refusal {
     Refusal::new(Code::Io, error.to_string()).hint("check that the node's folder is yours to write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_for_one_is_what_that_one_asks_for() {
+        let granted = Granted {
+            network: true,
+            read: vec!["/a".to_owned(), "/b".to_owned()],
+            secrets: [("ONE", "1"), ("TWO", "2")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..Granted::default()
+        };
+        let asks = Asks {
+            tcp: vec![443],
+            read: vec!["/b".to_owned(), "/c".to_owned()],
+            secrets: vec!["TWO".to_owned()],
+            ..Asks::default()
+        };
+        let own = granted.only(&[&asks]);
+        assert!(asks.without(&own.asks()).read == ["/c"] && !own.network);
+        assert_eq!(
+            (own.tcp.as_slice(), own.read.as_slice()),
+            (&[443][..], &["/b".to_owned()][..])
+        );
+        assert_eq!(own.secrets.keys().collect::<Vec<_>>(), ["TWO"]);
+        assert_eq!(granted.only(&[]), Granted::default());
+    }
 }

@@ -87,6 +87,7 @@ impl Speaks {
     pub(crate) fn view(self, vc: VcId, may: Vec<String>) -> ProgramView {
         ProgramView {
             vc: vc.to_string(),
+            member: String::new(),
             digest: self.digest().to_string(),
             may,
             secrets: self.asks().secrets.clone(),

@@ -7,12 +7,15 @@ use genesis::id::{Digest, VcId};
 use genesis::refusal::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 
+use actors::behaviour::Behaviour;
 use actors::life::Life;
+use adapters::fleet::Fleet;
 
 use super::extract::{Json, Params, Vc, Whom, flag};
 use super::failure::{Answer, malformed};
 use super::{Api, worlds};
 use crate::name;
+use crate::outside::body;
 
 /// Where in its life a VC is now.
 #[derive(Serialize)]
@@ -31,13 +34,40 @@ fn view(id: VcId, life: Life) -> Answered<LifeView> {
 /// Puts a VC to sleep; a message wakes it.
 pub(super) async fn sleep(State(api): State<Api>, whom: Whom) -> Answer<Answered<LifeView>> {
     let id = whole(whom)?;
+    if is_fleet(&api, id).await? {
+        // Those who may not sleep now say so before the fleet does.
+        for (_, member) in body(api.runtime(), id).await?.into_iter().skip(1).rev() {
+            if api.runtime().show(member).await?.summary.life != Life::Stopped {
+                api.runtime().sleep(member).await?;
+            }
+        }
+    }
     Ok(view(id, api.runtime().sleep(id).await?))
 }
 
 /// Wakes a VC.
 pub(super) async fn wake(State(api): State<Api>, whom: Whom) -> Answer<Answered<LifeView>> {
     let id = whole(whom)?;
-    Ok(view(id, api.runtime().wake(id).await?))
+    let runtime = api.runtime();
+    // A pod has all that is in a body.
+    let whole_body = runtime.bed(id).is_some();
+    let life = runtime.wake(id).await?;
+    if whole_body || is_fleet(&api, id).await? {
+        for (_, member) in body(runtime, id).await?.into_iter().skip(1) {
+            if runtime.show(member).await?.summary.life != Life::Stopped {
+                runtime.wake(member).await?;
+                api.programs().woken(member).await?;
+            }
+        }
+    }
+    api.programs().woken(id).await?;
+    Ok(view(id, life))
+}
+
+/// Whether a VC is a fleet: what is done to it is done to its members.
+async fn is_fleet(api: &Api, id: VcId) -> Result<bool, Refusal> {
+    let parts = api.runtime().native_parts(id).await?;
+    Ok(parts.iter().any(|(name, _)| name == Fleet::NAME))
 }
 
 #[derive(Deserialize)]
@@ -124,9 +154,12 @@ pub(super) async fn remove(
     if params.stop && runtime.show(id).await?.summary.life != Life::Stopped {
         runtime.stop_vc(id).await?;
     }
+    let all = body(runtime, id).await?;
     let life = runtime.remove(id).await?;
     api.worlds().removed(id).await?;
-    api.programs().removed(id);
+    for (_, gone) in all {
+        api.programs().removed(gone);
+    }
     Ok(view(id, life))
 }
 
@@ -181,14 +214,15 @@ pub(super) async fn fork(
     }
     let id = match whom {
         Whom::Within(within, _) => worlds::fork(&api, within, name.clone()).await?,
-        Whom::Vc(id) => match api.worlds().keeper(id) {
-            Some(keeper) => api.worlds().fork(&keeper, name.clone()).await?,
-            None => {
+        Whom::Vc(id) => {
+            if let Some(keeper) = api.worlds().keeper(id) {
+                api.worlds().fork(&keeper, name.clone()).await?
+            } else {
                 let fork = api.runtime().fork(id, name.clone()).await?;
                 api.programs().forked(id, fork).await?;
                 fork
             }
-        },
+        }
     };
     Ok((
         StatusCode::CREATED,
