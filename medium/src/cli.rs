@@ -426,7 +426,8 @@ pub(crate) struct Outside {
     /// Run it even where the system cannot confine it: it may then do all that you may
     #[arg(long)]
     pub(crate) trust_native: bool,
-    /// The digest that it must have: another program of the same name is refused
+    /// The digest that it must have, or those of all in its body with `,` between them: another program of the same
+    /// name is refused
     #[arg(long, value_name = "DIGEST")]
     pub(crate) expect: Option<String>,
 }
@@ -534,6 +535,9 @@ pub(crate) struct Fork {
     /// What you call the copy; unique on the node
     #[arg(long, short)]
     pub(crate) name: Option<String>,
+    /// What the programs of one in a pod are granted; those of one that is here are granted what they were
+    #[command(flatten)]
+    pub(crate) outside: Outside,
 }
 
 /// `remove`.

@@ -72,12 +72,12 @@ pub(crate) struct PartOptions {
     /// Also let it handle the last N messages that the VC recorded: without a judge, any other outcome refuses it
     #[arg(long, value_name = "N")]
     pub(crate) replay: Option<u32>,
-    /// What a program outside is granted that comes in.
-    #[command(flatten)]
-    pub(crate) outside: Outside,
     /// Take it whatever its trial says, except a state that it refuses; the VC's log says so
     #[arg(long = "override", conflicts_with = "replay")]
     pub(crate) by_override: bool,
+    /// What a program outside is granted that comes in.
+    #[command(flatten)]
+    pub(crate) outside: Outside,
 }
 
 /// `internalize`.

@@ -130,6 +130,16 @@ impl Summary {
     }
 }
 
+/// A VC in the body of another.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Member {
+    /// As in a list.
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
+    /// The program outside that it speaks for.
+    pub(crate) program: Option<ProgramView>,
+}
+
 /// A VC on one screen.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Portrait {
@@ -148,6 +158,9 @@ pub(crate) struct Portrait {
     pub(crate) grants: Vec<String>,
     /// Channels of the medium that it needs and was not granted.
     pub(crate) denied: Vec<String>,
+    /// Those in its body.
+    #[serde(default)]
+    pub(crate) members: Vec<Member>,
     /// Channels it needs and nobody gives.
     pub(crate) hunger: Vec<String>,
     /// Whom it may send to.

@@ -193,10 +193,16 @@ pub(super) async fn show(
     let portrait = api.runtime().show(id).await?;
     let world = worlds::beside(&api, id).await;
     let program = api.programs().view(id).await?;
+    let mut members = Vec::new();
+    for (_, summary) in api.runtime().nested(id).await? {
+        let program = api.programs().view(summary.id).await?;
+        members.push(Member { summary, program });
+    }
     Ok(Answered(PortraitView {
         portrait,
         world,
         program,
+        members,
     })
     .into_response())
 }
@@ -217,6 +223,19 @@ struct PortraitView {
     #[serde(skip_serializing_if = "Option::is_none")]
     world: Option<worlds::WorldView>,
     /// The program outside that it speaks for, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<ProgramView>,
+    /// Those in its body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<Member>,
+}
+
+/// A VC in the body of another.
+#[derive(Serialize)]
+struct Member {
+    /// As in a list; its name is what its host calls it.
+    #[serde(flatten)]
+    summary: Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<ProgramView>,
 }

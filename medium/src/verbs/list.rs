@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use genesis::limits::PAGE_MAX;
+use genesis::limits::{DEPTH_MAX, PAGE_MAX};
 use genesis::refusal::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,11 +21,7 @@ const HEADER: [&str; 8] = [
 /// Lists VCs by name and id.
 pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
     let (mut rows, next) = listed(&context.client()?, options).await?;
-    let key = |row: &Value| {
-        let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
-        (row["name"].is_null(), text("name"), text("id"))
-    };
-    rows.sort_by_cached_key(key);
+    sort(&mut rows);
     if let Some(next) = next {
         let all = if options.all { " --all" } else { "" };
         let pattern = options.pattern.as_ref();
@@ -45,8 +41,14 @@ pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
         });
         return Ok(());
     }
+    let names: BTreeMap<String, String> = rows
+        .iter()
+        .filter_map(|row| Some((row.id.clone(), row.name.clone()?)))
+        .collect();
     let cells = |row: &Summary| {
-        let name = if row.nested {
+        let name = if let Some(host) = names.get(&row.host).filter(|_| row.nested) {
+            format!("  {host}/{}", row.called())
+        } else if row.nested {
             format!("{} (in {})", row.called(), short(&row.host))
         } else {
             row.called().to_owned()
@@ -67,6 +69,34 @@ pub(crate) async fn ps(context: Context<'_>, options: &Ps) -> Result<()> {
     };
     let rows: Vec<_> = rows.iter().map(cells).collect();
     context.printer.table(&HEADER, &rows)
+}
+
+/// Puts VCs in the order of their names, those without behind them, and who lives in a body under whose it is.
+fn sort(rows: &mut [Value]) {
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    let own = |row: &Value| (row["name"].is_null(), text(row, "name"), text(row, "id"));
+    let keys: BTreeMap<String, (Option<String>, _)> = rows
+        .iter()
+        .map(|row| {
+            let host = row["nested"].as_bool() == Some(true);
+            (text(row, "id"), (host.then(|| text(row, "host")), own(row)))
+        })
+        .collect();
+    rows.sort_by_cached_key(|row| {
+        let mut path = Vec::new();
+        let mut at = Some(text(row, "id"));
+        // A host that is not in the list ends the path; bodies nest so deep and no deeper.
+        while let Some((host, own)) = at
+            .as_ref()
+            .and_then(|id| keys.get(id))
+            .filter(|_| path.len() <= DEPTH_MAX)
+        {
+            path.push(own.clone());
+            at.clone_from(host);
+        }
+        path.reverse();
+        path
+    });
 }
 
 /// At most so many VCs, page by page, and where the rest begins.

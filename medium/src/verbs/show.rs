@@ -132,6 +132,10 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
         );
         fields.push(("it", may.join("\n")));
     }
+    if !vc.members.is_empty() {
+        let members: Vec<_> = vc.members.iter().map(member).collect();
+        fields.push(("members", rows(&members)));
+    }
     fields.extend(vc.goal.clone().map(|goal| ("goal", goal)));
     if vc.journal.1 > 0 {
         fields.push((
@@ -150,6 +154,28 @@ fn portrait_fields(vc: &Portrait) -> Vec<(&'static str, String)> {
         ));
     }
     fields
+}
+
+/// Who lives in its body: name, life, why it ended, how often it was started again, and its program.
+fn member(member: &crate::client::seen::Member) -> String {
+    let summary = &member.summary;
+    let mut line = format!("{}  {}", summary.called(), summary.life);
+    if let Some(reason) = &summary.reason {
+        let _ = write!(line, " ({reason})");
+    }
+    if summary.restarts > 0 {
+        let _ = write!(line, ", restarts {}", summary.restarts);
+    }
+    if let Some(program) = &member.program {
+        let command = if program.command.is_empty() {
+            "attaches itself".to_owned()
+        } else {
+            program.command.join(" ")
+        };
+        let digits: String = program.digest.chars().take(DIGITS_MAX).collect();
+        let _ = write!(line, "  {command}  {digits}");
+    }
+    line
 }
 
 /// All coins, and which of them run out.

@@ -71,26 +71,7 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
     }
     outside(&options.outside, &mut birth)?;
     let born = client.spawn(&Value::Object(birth)).await?;
-    for program in &born.programs {
-        let command = program.command.join(" ");
-        let what = if command.is_empty() {
-            "a program that attaches itself"
-        } else {
-            &command
-        };
-        context.printer.note(&format!(
-            "program {} of {}: {what}",
-            program.digest, program.vc
-        ));
-        for may in &program.may {
-            context.printer.note(&format!("  {may}"));
-        }
-        for secret in &program.secrets {
-            context
-                .printer
-                .note(&format!("  is given the secret {secret}"));
-        }
-    }
+    note_programs(context, &born);
     if let Some(name) = &born.name_taken {
         context.printer.note(&format!(
             "another VC is called `{name}`: this one has no name; `--name` gives it one"
@@ -116,6 +97,36 @@ pub(crate) async fn spawn(context: Context<'_>, options: Spawn) -> Result<()> {
         context.printer.note(&note);
     }
     print(context, &born)
+}
+
+/// Says which programs run now, and what each may do.
+fn note_programs(context: Context<'_>, born: &Born) {
+    for program in &born.programs {
+        let command = program.command.join(" ");
+        let what = if command.is_empty() {
+            "a program that attaches itself"
+        } else {
+            &command
+        };
+        let whose = if program.member.is_empty() {
+            program.vc.clone()
+        } else {
+            let host = born.name.as_deref().unwrap_or(&born.id);
+            format!("{host}/{}", program.member)
+        };
+        let digest = &program.digest;
+        context
+            .printer
+            .note(&format!("program {digest} of {whose}: {what}"));
+        for may in &program.may {
+            context.printer.note(&format!("  {may}"));
+        }
+        for secret in &program.secrets {
+            context
+                .printer
+                .note(&format!("  is given the secret {secret}"));
+        }
+    }
 }
 
 /// What its program is granted; secrets are taken from the environment, by name.
@@ -196,8 +207,22 @@ pub(crate) async fn fork(context: Context<'_>, options: &Fork) -> Result<()> {
     }
     if is_place(&options.vc) {
         let pod = json!({ "reference": options.vc, "fork": true });
-        let birth = json!({ "pod": pod, "name": options.name });
-        return print(context, &context.client()?.spawn(&birth).await?);
+        let mut birth = Map::new();
+        birth.insert("pod".to_owned(), pod);
+        birth.insert("name".to_owned(), options.name.clone().into());
+        outside(&options.outside, &mut birth)?;
+        let born = context.client()?.spawn(&Value::Object(birth)).await?;
+        note_programs(context, &born);
+        return print(context, &born);
+    }
+    let mut granted = Map::new();
+    outside(&options.outside, &mut granted)?;
+    if !granted.is_empty() {
+        let what = "a fork of a VC that is here is granted what that one is";
+        return Err(Refusal::new(Code::Malformed, what)
+            .who(&options.vc)
+            .hint("leave the flags out; `medium upgrade` replaces a program and what it is granted")
+            .into());
     }
     let born = context
         .client()?

@@ -7,6 +7,7 @@ mod harness;
 
 mod attached;
 mod begun;
+mod fleet;
 mod granted;
 mod lives;
 #[path = "../sim_crates/shown.rs"]
