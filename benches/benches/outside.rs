@@ -49,11 +49,12 @@ struct Figure {
     cpu_ns: u64,
 }
 
+#[expect(clippy::print_stderr, reason = "a bench's figures are its output")]
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some(LAUNCHER) => {
-            return confine_child(arguments.get(2).map_or("", String::as_str).as_ref());
+            return confine_child(arguments.get(2).map_or("", String::as_str));
         }
         Some(ECHO) => {
             echo();
@@ -77,14 +78,19 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for (program, command) in programs {
         for askers in [1, ASKERS] {
-            print(bare(program, &command, &folder, askers, time));
+            print(&bare(program, &command, &folder, askers, time));
         }
         runtime.block_on(through(program, &command, time));
     }
     ExitCode::SUCCESS
 }
 
-fn print(figure: Figure) {
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench's figures are its output"
+)]
+fn print(figure: &Figure) {
     let Figure {
         name,
         program,
@@ -92,11 +98,11 @@ fn print(figure: Figure) {
         messages_s,
         cpu_ns,
         ..
-    } = &figure;
+    } = figure;
     eprintln!("{name:<18}{program:<9}{askers:>6}{messages_s:>13}{cpu_ns:>8}");
     println!(
         "{}",
-        serde_json::to_string(&figure).expect("numbers are JSON")
+        serde_json::to_string(figure).expect("numbers are JSON")
     );
 }
 
@@ -237,7 +243,7 @@ async fn through(program: &'static str, command: &[String], time: Duration) {
                 messages += task.await.expect("no panic");
             }
             let (wall, cpu) = (watch.wall(), watch.cpu());
-            print(figure(
+            print(&figure(
                 name.to_owned(),
                 program,
                 askers,

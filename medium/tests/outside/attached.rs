@@ -54,7 +54,6 @@ async fn a_program_attaches_itself_with_a_token_of_its_own() {
         (&early["id"], &early["text"], &early["again"]),
         (&json!(1), &json!("early"), &Value::Null)
     );
-    drop(next);
     let line = |value: Value| Message::Text(value.to_string().into());
     socket.send(line(json!({"done": 1}))).await.unwrap();
     let asked = {
