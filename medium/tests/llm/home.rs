@@ -146,3 +146,13 @@ pub(crate) fn llm(origin: &str, more: &Value) -> Value {
         "record": 1000,
     })
 }
+
+/// What the model was told last: role and content of each message.
+pub(crate) fn told(asked: &Value) -> Vec<(String, String)> {
+    let messages = asked["messages"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    messages
+        .iter()
+        .map(|message| (text(&message["role"]), text(&message["content"])))
+        .collect()
+}

@@ -6,18 +6,8 @@ use genesis::refusal::Code;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::home::{Home, has, llm};
+use super::home::{Home, has, llm, told};
 use super::server::{Reply, Server, head};
-
-/// What the model was told last: role and content of each message.
-fn told(asked: &Value) -> Vec<(String, String)> {
-    let messages = asked["messages"].as_array().unwrap();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    messages
-        .iter()
-        .map(|message| (text(&message["role"]), text(&message["content"])))
-        .collect()
-}
 
 #[tokio::test]
 async fn who_asks_gets_an_answer() {
@@ -60,111 +50,6 @@ async fn who_asks_gets_an_answer() {
         log.contains("call 1: 7 tokens in, 3 out; 10 of 1000 spent"),
         "{log}"
     );
-}
-
-#[tokio::test]
-async fn tools_are_contacts() {
-    let server = Server::start(|number, _| match number {
-        0 => Reply::calls(&[
-            ("notary", r#"{"text": "one"}"#),
-            ("pupil__math_add", r#"{"of": [1, 2]}"#),
-            ("stranger", r#"{"text": "hi"}"#),
-            ("notary", "{\"text\": \"br"),
-        ]),
-        _ => Reply::words(&["done"], Some((20, 1))),
-    })
-    .await;
-    let home = Home::new().await;
-    for name in ["notary", "pupil", "secretive"] {
-        let echo = json!({ "pod": { "native": "echo" }, "name": name });
-        home.spawn(&echo).await;
-    }
-    let add = json!({
-        "channel": "math/add",
-        "description": "Adds.",
-        "parameters": { "type": "object", "properties": { "of": { "type": "array" } } },
-    });
-    let tools = json!({ "tools": { "notary": { "description": "Repeats." }, "pupil": add } });
-    let mut birth = llm(&server.origin, &tools);
-    birth["contacts"] = json!({ "notary": "notary", "pupil": "pupil", "secretive": "secretive" });
-    home.spawn(&birth).await;
-    assert_eq!(home.says("llm", "Do it.").await, "done");
-    let asked = server.asked();
-    assert_eq!(asked.len(), 2);
-    let offered = asked[0].json();
-    let names = offered["tools"].as_array().unwrap().iter();
-    let names = names.map(|tool| tool["function"]["name"].as_str().unwrap());
-    assert_eq!(names.collect::<Vec<_>>(), ["notary", "pupil__math_add"]);
-    let answered = told(&asked[1].json());
-    let contents: Vec<_> = answered
-        .iter()
-        .map(|(_, content)| content.as_str())
-        .collect();
-    assert_eq!(contents[..3], ["Do it.", "", "one"]);
-    // Echo answers on its main channel only.
-    assert!(contents[3].starts_with("error: "), "{contents:?}");
-    assert!(
-        contents[4].contains("there is no tool `stranger`"),
-        "{contents:?}"
-    );
-    assert!(contents[5].contains("not JSON"), "{contents:?}");
-}
-
-#[tokio::test]
-async fn a_model_that_only_calls_tools_is_stopped() {
-    let server = Server::start(|_, _| Reply::calls(&[("echo", r#"{"text": "x"}"#)])).await;
-    let home = Home::new().await;
-    home.spawn(&json!({ "pod": { "native": "echo" }, "name": "echo" }))
-        .await;
-    let spec = json!({ "rounds_max": 3, "tools": { "echo": { "description": "Repeats." } } });
-    let mut birth = llm(&server.origin, &spec);
-    birth["contacts"] = json!({ "echo": "echo" });
-    home.spawn(&birth).await;
-    home.refuses("llm", "Go.", Code::Budget, "`rounds_max`")
-        .await;
-    assert_eq!(server.asked().len(), 3);
-}
-
-#[tokio::test]
-async fn caps_are_named_when_they_are_reached() {
-    let server = Server::start(|_, _| Reply::words(&["well"], Some((30, 20)))).await;
-    let home = Home::new().await;
-    let named = |name: &str, more: &Value, purse: &Value| {
-        let mut birth = llm(&server.origin, more);
-        birth["name"] = name.into();
-        birth["purse"] = purse.clone();
-        birth
-    };
-    // 50 tokens each time: twice is allowed, and by then the cap is known to be near.
-    let birth = named("tokens", &json!({ "tokens_max": 120 }), &json!({}));
-    home.spawn(&birth).await;
-    home.says("tokens", "a").await;
-    home.says("tokens", "b").await;
-    home.refuses("tokens", &"c".repeat(60), Code::Budget, "`tokens_max`")
-        .await;
-    assert_eq!(
-        server.asked()[1].json()["max_tokens"].as_u64(),
-        Some(120 - 50 - 8)
-    );
-
-    let price = json!({ "price": { "in_motes_per_1000": 100, "out_motes_per_1000": 1000 } });
-    let birth = named("motes", &price, &json!({ "motes": 30 }));
-    home.spawn(&birth).await;
-    home.says("motes", "a").await;
-    let log = home.log("motes").await;
-    assert!(log.contains("23 motes paid"), "{log}");
-    home.says("motes", "b").await;
-    let log = home.log("motes").await;
-    assert!(log.contains("7 motes paid of 23"), "{log}");
-    home.refuses("motes", "c", Code::Budget, "`motes`").await;
-
-    let birth = named("calls", &json!({}), &json!({ "outside": 1 }));
-    home.spawn(&birth).await;
-    home.says("calls", "a").await;
-    home.refuses("calls", "b", Code::Budget, "`outside`").await;
-    // It refuses, and lives.
-    let shown = home.get("/v1/vcs/calls").await;
-    assert_eq!(shown["life"], "awake", "{shown}");
 }
 
 #[tokio::test]

@@ -209,6 +209,7 @@ mod tests {
             out_motes_per_1000: u64::MAX,
         };
         assert_eq!(dear.of(u64::MAX, u64::MAX), u64::MAX);
+        assert_eq!(dear.affordable(u64::MAX, u64::MAX), None);
         assert_eq!(price.affordable(1000, 3), Some(100));
         assert_eq!(price.affordable(1000, 1), None);
         assert_eq!(Price::default().affordable(9, 0), Some(u64::MAX));
