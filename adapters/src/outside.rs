@@ -9,7 +9,7 @@
 //! The VCs [`Http`] and [`Llm`] speak for servers in the same way: what they want called leaves as a message, and
 //! what came back is one.
 //!
-//! Read in this order: [`program`] (what is said of a program before it runs), [`line`] (what is said to it and by
+//! Read in this order: [`program`] (what is said of a program before it runs), [`mod@line`] (what is said to it and by
 //! it), `vc` (what the VC does with that); for servers [`call`] (what is called, and what came of it), `http`,
 //! [`chat`] (how language models answer), [`llm`]. The protocol is described for those who write programs in
 //! `docs/outside.md`, the two other VCs for those who use them in `docs/llm.md`.

@@ -26,6 +26,8 @@ use super::{
 
 /// How long a question of a program waits unless it says otherwise, in milliseconds.
 const WITHIN_MS: u64 = 60_000;
+/// So many messages are told again in a message each; more of them share some.
+const TOLD_ALONE_MAX: usize = 64;
 /// How much of a refused line is shown, in characters.
 const SHOWN_MAX: usize = 120;
 
@@ -206,17 +208,30 @@ impl Outside {
                 .collect(),
         };
         effects.tell_outside(HELLO, written(&hello)?)?;
+        // One message each, so that it is seen what is due to what; but a turn has only so many effects.
+        let alone = self.open.len() <= TOLD_ALONE_MAX;
+        let mut lines = String::new();
         for open in &mut self.open {
-            effects.because(open.reference);
             let start = format!("{{\"id\":{},", open.id);
             let line = open.line.as_text().unwrap_or_default();
-            match line.strip_prefix(start.as_str()).filter(|_| open.heard) {
-                Some(rest) => {
-                    effects.tell_outside(LINE, format!("{start}\"again\":true,{rest}"))?
-                }
-                None => effects.tell_outside(LINE, line)?,
+            let line = match line.strip_prefix(start.as_str()).filter(|_| open.heard) {
+                Some(rest) => format!("{start}\"again\":true,{rest}"),
+                None => line.to_owned(),
             };
             open.heard = true;
+            let full = lines.len() + line.len() >= CONTENTS_INLINE_MAX;
+            if !lines.is_empty() && (alone || full) {
+                effects.tell_outside_again(LINE, std::mem::take(&mut lines))?;
+            }
+            if lines.is_empty() {
+                effects.because(open.reference);
+            } else {
+                lines.push('\n');
+            }
+            lines.push_str(&line);
+        }
+        if !lines.is_empty() {
+            effects.tell_outside_again(LINE, lines)?;
         }
         self.runs = true;
         Ok(())

@@ -28,7 +28,7 @@ const AGAIN_MS_MAX: u64 = 5_000;
 const TICK_MAX: Duration = Duration::from_secs(1);
 
 /// Lines that wait for a program to read them: more than its VC has open, and it is ended.
-const LINES_WAITING_MAX: usize = 2 * OPEN_MAX;
+const LINES_WAITING_MAX: usize = 4 * OPEN_MAX;
 
 /// Drives what a VC speaks for.
 pub(super) struct Driver;
@@ -186,20 +186,22 @@ impl Work {
         } else if told.channel != LINE {
             return;
         }
-        if running.greeted
-            && let Some(line) = told.contents.as_text()
-        {
-            // If it has ended, that is said in a moment.
-            let sent = running.lines.try_send(ToTell {
-                slice: told.slice,
-                reference: told.reference,
-                line: line.to_owned(),
-            });
-            if matches!(sent, Err(mpsc::error::TrySendError::Full(_))) {
-                self.end(format!(
-                    "it does not read: {LINES_WAITING_MAX} lines wait for it"
-                ));
-            }
+        if !running.greeted {
+            return;
+        }
+        let lines = told.contents.as_text().unwrap_or_default().split('\n');
+        let told = |line: &str| ToTell {
+            slice: told.slice,
+            reference: told.reference,
+            line: line.to_owned(),
+        };
+        // If it has ended, that is said in a moment.
+        let sent = lines.map(|line| running.lines.try_send(told(line)));
+        let is_full = |sent| matches!(sent, Err(mpsc::error::TrySendError::Full(_)));
+        if sent.into_iter().any(is_full) {
+            self.end(format!(
+                "it does not read: {LINES_WAITING_MAX} lines wait for it"
+            ));
         }
     }
 

@@ -45,7 +45,14 @@ fn after_a_kill_a_program_is_told_where_it_stands() {
     // Nobody sends anything: it runs because it ran.
     let log = logged(&node, "keeper", r#""id":2,"again":true"#);
     assert!(log.contains(r#""run":2,"last":2,"open":[1,2]"#), "{log}");
-    assert_eq!(node.done(&["send", "keeper", "go", "--wait", "20000"]), "2");
+    // More than have a message each, when they are told again.
+    for _ in 0..70 {
+        node.done(&["send", "keeper", "more", "--wait", "0"]);
+    }
+    let node = node.restart();
+    let all = node.done(&["send", "keeper", "go", "--wait", "20000"]);
+    assert_eq!(all, "72");
+    logged(&node, "keeper", r#""run":3,"last":7"#);
 }
 
 #[test]
