@@ -16,6 +16,7 @@
 
 pub mod call;
 pub mod chat;
+mod child;
 mod facts;
 pub mod http;
 pub mod line;

@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use actors::behaviour::{Behaviour, Fault};
-use actors::birth::{Birth, CodeBirth, PartBirth};
 use actors::effects::{Contact, Effects, Question};
 use actors::letter::{Contents as Shared, Letter};
 use data_encoding::{BASE64, HEXLOWER};
 use genesis::channel::Channel;
-use genesis::id::{Digest, VcId};
+use genesis::id::VcId;
 use genesis::limits::CONTENTS_INLINE_MAX;
 use genesis::message::{Kind, MessageRef};
-use genesis::power::{Grants, Power};
-use genesis::purse::Purse;
 use genesis::refusal::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 
+use super::child::birth_of;
 use super::facts::{JSON, TYPE, says_json, written};
-use super::line::{Child, Contents, Far, Hello, Said, Tell, Why};
+use super::line::{Contents, Far, Hello, Said, Tell, Why};
 use super::program::Program;
 use super::{
     ASKS_MAX, BEGAN, ENDED, GARBAGE_MAX, HELLO, LINE, NOISE, OPEN_BYTES_MAX, OPEN_MAX, OWED_MAX,
@@ -316,7 +314,9 @@ impl Outside {
                 self.timers_set += 1;
             }
             Said::Spawn(child, name) => {
-                let contact = effects.spawn(birth_of(child, &name)?)?;
+                let birth = birth_of(child, &name)
+                    .map_err(|what| Doubt::Refused((Code::Malformed, what)))?;
+                let contact = effects.spawn(birth)?;
                 effects.call(contact, &name)?;
             }
             Said::Stop => effects.stop()?,
@@ -527,56 +527,6 @@ fn bytes_of(contents: Contents) -> (String, bool) {
         Contents::Text(text) => (text, false),
         Contents::Json(value) => (value.to_string(), true),
     }
-}
-
-/// The birth of a child, as a program describes it.
-fn birth_of(child: Child, name: &str) -> Result<Birth, Doubt> {
-    let wrong = |what: String| Doubt::Refused((Code::Malformed, what));
-    let argument = child.argument.unwrap_or_default();
-    let code = match (child.native, child.text, child.module) {
-        (Some(native), None, None) => CodeBirth::Native {
-            name: native,
-            version: None,
-            argument: argument.into(),
-        },
-        (None, Some(text), None) => CodeBirth::Native {
-            name: "say".to_owned(),
-            version: None,
-            argument: text.into(),
-        },
-        (None, None, Some(module)) => {
-            let bytes = HEXLOWER.decode(module.as_bytes()).ok();
-            let digest = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-            CodeBirth::WebAssembly {
-                module: Digest(
-                    digest.ok_or_else(|| wrong("`module` is a digest: 64 digits".to_owned()))?,
-                ),
-                argument: argument.into(),
-            }
-        }
-        _ => {
-            return Err(wrong(
-                "a child is one of `native`, `text`, `module`".to_owned(),
-            ));
-        }
-    };
-    let grants = child.grants.iter().map(|name| name.parse::<Power>());
-    let grants: Grants = grants
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
-    Ok(Birth {
-        name: None,
-        description: Some(format!("`{name}`, born of a program")),
-        parts: vec![PartBirth { role: None, code }],
-        grants: if child.grants.is_empty() {
-            Grants::HARMLESS
-        } else {
-            grants
-        },
-        purse: child.purse.unwrap_or(Purse::ENDLESS),
-        durable: true,
-        ..Birth::default()
-    })
 }
 
 impl Behaviour for Outside {
