@@ -120,14 +120,9 @@ impl Outside {
             }
         }
         tell.re = key.as_deref();
-        if tell.re.is_none()
-            && matches!(letter.kind, Kind::Reply | Kind::Bounce)
-            && question.is_none()
-        {
+        if tell.re.is_none() && letter.kind == Kind::Reply {
             // The answer to something it did not ask: of no use without the question.
-            if letter.kind == Kind::Reply {
-                return Ok(());
-            }
+            return Ok(());
         }
         if letter.kind != Kind::Notice {
             tell.from = Some(called(letter.from, effects));

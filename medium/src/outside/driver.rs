@@ -91,6 +91,18 @@ struct Running {
     stopper: Stopper,
     /// Why it is being ended, if it is.
     why: Option<String>,
+    /// What looks whether it is silent, for as long as it runs.
+    #[expect(dead_code, reason = "held, not read")]
+    ticks: Option<Ticks>,
+}
+
+/// A timer that ends with what it is for.
+struct Ticks(tokio::task::JoinHandle<()>);
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 enum Stopper {
@@ -342,6 +354,10 @@ impl Work {
             timeout,
             stopper,
             why: None,
+            ticks: timeout.map(|timeout| {
+                let tick = (timeout / 4).clamp(Duration::from_millis(5), TICK_MAX);
+                Ticks(me.send_interval(tick, move || Msg::Tick(number)))
+            }),
         });
         if let Err(why) = self
             .mouth
@@ -361,10 +377,6 @@ impl Work {
             let _ = read.await;
         };
         watch(me.clone(), number, Box::pin(read));
-        if let Some(timeout) = timeout {
-            let tick = (timeout / 4).clamp(Duration::from_millis(5), TICK_MAX);
-            me.send_interval(tick, move || Msg::Tick(number));
-        }
         Ok(())
     }
 

@@ -132,6 +132,19 @@ impl Node {
         }
     }
 
+    /// Kills it, and starts another on the same folder.
+    pub(crate) fn killed(self) -> Self {
+        let Self { process, home, .. } = self;
+        process.signal("KILL");
+        drop(process);
+        let (process, ready) = Self::on(home.path());
+        Self {
+            process,
+            ready,
+            home,
+        }
+    }
+
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }

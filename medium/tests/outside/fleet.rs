@@ -200,15 +200,7 @@ fn a_fleet_comes_back_after_a_kill_and_after_its_sleep() {
     shop(&node, &json!({ "front": "clerk" }));
     node.done(&["spawn", "./shop"]);
     let before = pids(&node, "shop");
-    let Node { process, home, .. } = node;
-    process.signal("KILL");
-    drop(process);
-    let (process, ready) = Node::on(home.path());
-    let node = Node {
-        process,
-        ready,
-        home,
-    };
+    let node = node.killed();
     gone(&before);
     // Nobody asks anything: they run because they ran.
     logged(&node, "shop/echo", r#""run":2"#);

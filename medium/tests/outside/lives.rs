@@ -33,15 +33,7 @@ fn after_a_kill_a_program_is_told_where_it_stands() {
     node.done(&["send", "keeper", "one", "--wait", "0"]);
     node.done(&["send", "keeper", "two", "--wait", "0"]);
     logged(&node, "keeper", r#""id":2,"from":"host""#);
-    let Node { process, home, .. } = node;
-    process.signal("KILL");
-    drop(process);
-    let (process, ready) = Node::on(home.path());
-    let node = Node {
-        process,
-        ready,
-        home,
-    };
+    let node = node.killed();
     // Nobody sends anything: it runs because it ran.
     let log = logged(&node, "keeper", r#""id":2,"again":true"#);
     assert!(log.contains(r#""run":2,"last":2,"open":[1,2]"#), "{log}");
